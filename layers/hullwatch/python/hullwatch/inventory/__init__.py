@@ -1,0 +1,1 @@
+"""What an image contains: packages by collector, layer by layer, then after the overlay."""
