@@ -1,0 +1,1 @@
+"""What is known to be vulnerable: feeds, version orders, shards and matching."""

@@ -1,0 +1,99 @@
+"""Ecosystems as OSV spells them: their shards, their names in normal form, and what advisories are keyed by.
+
+The spelling is that of the OSV schema, "Defined ecosystems" (https://ossf.github.io/osv-schema/).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+#: Whether a distribution's advisories name source or binary packages; language packages have but one name.
+Key = Literal["source", "binary"]
+
+#: Enrichment by CVE has a shard of its own.
+ENRICHMENT = "enrichment"
+
+_KEYED_BY_SOURCE = frozenset({"Alpine", "Debian", "SUSE", "Ubuntu", "openSUSE"})
+_KEYED_BY_BINARY = frozenset(
+    {"AlmaLinux", "Amazon Linux", "Azure Linux", "Chainguard", "Photon OS", "Red Hat", "Rocky Linux", "Wolfi"}
+)
+_UNRELEASED = frozenset({"Chainguard", "Wolfi"})
+
+_PURL_TYPES = {
+    "cargo": "crates.io",
+    "composer": "Packagist",
+    "conan": "ConanCenter",
+    "cran": "CRAN",
+    "gem": "RubyGems",
+    "github": "GitHub Actions",
+    "golang": "Go",
+    "hackage": "Hackage",
+    "hex": "Hex",
+    "maven": "Maven",
+    "npm": "npm",
+    "nuget": "NuGet",
+    "pub": "Pub",
+    "pypi": "PyPI",
+    "swift": "SwiftURL",
+    "bitnami": "Bitnami",
+}
+
+_CASE_INSENSITIVE = frozenset({"Packagist", "NuGet", "GitHub Actions", "SwiftURL", "Bitnami"})
+_PEP503 = re.compile(r"[-_.]+")
+_NOT_IN_A_NAME = re.compile(r"[^a-z0-9.]+")
+
+
+def family(ecosystem: str) -> str:
+    """The ecosystem without its release: ``Debian`` of ``Debian:12``."""
+    return ecosystem.partition(":")[0]
+
+
+def release(ecosystem: str) -> str:
+    """The release of a distribution: ``12`` of ``Debian:12``, ``22.04`` of ``Ubuntu:22.04:LTS``."""
+    rest = ecosystem.partition(":")[2]
+    return rest.removesuffix(":LTS") if family(ecosystem) == "Ubuntu" else rest
+
+
+def is_distribution(ecosystem: str) -> bool:
+    """Whether these are an operating system's packages."""
+    return family(ecosystem) in _KEYED_BY_SOURCE or family(ecosystem) in _KEYED_BY_BINARY
+
+
+def key_of(ecosystem: str) -> Key:
+    """What the advisories of a distribution are keyed by."""
+    return "source" if family(ecosystem) in _KEYED_BY_SOURCE else "binary"
+
+
+def has_releases(ecosystem: str) -> bool:
+    """Whether advisories of this distribution are only true of one release."""
+    return is_distribution(ecosystem) and family(ecosystem) not in _UNRELEASED
+
+
+def shard(ecosystem: str) -> str:
+    """The name of the shard: ``pypi``, ``debian-12``, ``alpine-v3.16``, ``ubuntu-22.04``, ``rocky-linux-9``.
+
+    Names are made of lower-case letters, digits, dots and hyphens only, so that they are safe as file names
+    and object keys whatever a feed calls an ecosystem.
+    """
+    name = f"{family(ecosystem)}-{release(ecosystem)}" if release(ecosystem) else family(ecosystem)
+    return _NOT_IN_A_NAME.sub("-", name.lower()).strip("-.")
+
+
+def normal_name(ecosystem: str, name: str) -> str:
+    """The name under which advisories are filed.
+
+    PyPI as PEP 503 says; Packagist, NuGet and a few others without case; everything else as it is spelled
+    (npm with its scope, Maven as ``group:artifact``, Go with its major version suffix).
+    """
+    kind = family(ecosystem)
+    if kind == "PyPI":
+        return _PEP503.sub("-", name).lower()
+    if kind in _CASE_INSENSITIVE:
+        return name.lower()
+    return name
+
+
+def of_purl_type(purl_type: str) -> str:
+    """The ecosystem of a language's purl type; empty for distributions and for types without advisories."""
+    return _PURL_TYPES.get(purl_type, "")

@@ -1,0 +1,233 @@
+"""Fetching over HTTP from a real server on this machine, and from directories."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import msgspec
+import pytest
+import urllib3
+
+from fakes.feeds import NOW, Mirror, osv_record
+from hullwatch.advisories import fetch as fetching
+from hullwatch.advisories.feeds import kev
+from hullwatch.advisories.feeds.feed import Document
+from hullwatch.advisories.fetch import Fetched, fetch, update
+from hullwatch.errors import ConfigurationError
+
+KEV = "kev/known_exploited_vulnerabilities.json"
+MODIFIED = "Fri, 29 May 2026 10:00:00 GMT"
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Server:
+    """Serves a mirror; single paths can be given an answer of their own."""
+
+    def __init__(self, root: Path) -> None:
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.answers: dict[str, Answer] = {}
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                path = self.path.lstrip("/")
+                server.asked.append((path, dict(self.headers)))
+                if path in server.answers:
+                    server.answers[path](self)
+                elif (root / path).is_file():
+                    reply(self, 200, (root / path).read_bytes(), {"ETag": '"1"', "Last-Modified": MODIFIED})
+                else:
+                    reply(self, 404)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+
+    def headers(self, path: str) -> dict[str, str]:
+        """Of the last question for a path."""
+        return next(headers for asked, headers in reversed(self.asked) if asked == path)
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+
+def reply(
+    handler: BaseHTTPRequestHandler, status: int, body: bytes = b"", headers: dict[str, str] | None = None
+) -> None:
+    handler.send_response(status)
+    for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+@pytest.fixture
+def server(mirror: Mirror) -> Iterator[Server]:
+    mirror.kev({"cveID": "CVE-2026-0001", "dateAdded": "2026-05-20"})
+    serving = Server(mirror.feeds)
+    yield serving
+    serving.close()
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Path:
+    return tmp_path / "local"
+
+
+def fetch_kev(local: Path, base: str) -> Fetched:
+    pool = urllib3.PoolManager(retries=urllib3.Retry(total=0, redirect=0), timeout=5)
+    (outcome,) = fetch(local, base=base, only={"kev"}, now=NOW, pool=pool)
+    return outcome
+
+
+def test_a_document_is_fetched_and_then_asked_for_conditionally(server: Server, local: Path) -> None:
+    assert fetch_kev(local, server.url).outcome == "new"
+    assert (local / KEV).read_bytes()
+    assert "If-None-Match" not in server.headers(KEV)
+
+    server.answers[KEV] = lambda handler: reply(handler, 304)
+    assert fetch_kev(local, server.url).outcome == "unchanged"
+    headers = server.headers(KEV)
+    assert (headers["If-None-Match"], headers["If-Modified-Since"]) == ('"1"', MODIFIED)
+
+
+def test_validators_of_one_server_are_not_shown_to_another(
+    server: Server, mirror: Mirror, local: Path
+) -> None:
+    fetch_kev(local, server.url)
+    other = Server(mirror.feeds)
+    assert fetch_kev(local, other.url).outcome == "new"
+    assert "If-None-Match" not in other.headers(KEV)
+    other.close()
+
+
+def test_a_document_whose_copy_was_lost_is_fetched_again(server: Server, local: Path) -> None:
+    fetch_kev(local, server.url)
+    (local / KEV).unlink()
+    assert fetch_kev(local, server.url).outcome == "new"
+    assert "If-None-Match" not in server.headers(KEV)
+
+
+def test_redirects_are_followed(server: Server, mirror: Mirror, local: Path) -> None:
+    body = (mirror.feeds / KEV).read_bytes()
+    server.answers[KEV] = lambda handler: reply(handler, 302, headers={"Location": "/elsewhere"})
+    server.answers["elsewhere"] = lambda handler: reply(handler, 200, body)
+    assert fetch_kev(local, server.url).outcome == "new"
+    assert (local / KEV).read_bytes() == body
+
+
+@pytest.mark.parametrize("location", [f"/{KEV}", "file:///etc/passwd", "ftp://127.0.0.1/x"])
+def test_redirects_that_lead_nowhere_fail(server: Server, local: Path, location: str) -> None:
+    server.answers[KEV] = lambda handler: reply(handler, 302, headers={"Location": location})
+    outcome = fetch_kev(local, server.url)
+    assert outcome.outcome == "failed"
+    assert "redirects" in outcome.detail
+
+
+def broken_off(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+    handler.wfile.write(b"{")
+    handler.close_connection = True
+
+
+def too_long(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    handler.close_connection = True
+    handler.wfile.write(b" " * 200_000)
+
+
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        (lambda handler: reply(handler, 500), "answered 500"),
+        (lambda handler: reply(handler, 404), "answered 404"),
+        (lambda handler: reply(handler, 200, b""), "no bytes"),
+        (lambda handler: reply(handler, 200, b"<html>maintenance</html>"), "schema"),
+        (
+            lambda handler: reply(handler, 200, b'{"dateReleased": "2026", "vulnerabilities": []}'),
+            "no entries",
+        ),
+        (broken_off, "broke off"),
+        (too_long, "more than 100000 bytes"),
+    ],
+)
+def test_the_last_good_copy_is_kept(
+    server: Server, local: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, detail: str
+) -> None:
+    fetch_kev(local, server.url)
+    good = (local / KEV).read_bytes()
+    monkeypatch.setattr(kev, "documents", lambda: (Document(path=KEV, url="", limit=100_000),))
+    server.answers[KEV] = answer
+    outcome = fetch_kev(local, server.url)
+    assert (outcome.outcome, detail in outcome.detail) == ("failed", True), outcome
+    assert (local / KEV).read_bytes() == good
+    assert not list((local / "kev").glob(".fetch.*"))
+
+
+def test_an_older_copy_is_refused(server: Server, mirror: Mirror, local: Path) -> None:
+    fetch_kev(local, server.url)
+    mirror.kev({"cveID": "CVE-2026-0001", "dateAdded": "2026-05-20"}, released="2026-05-29T00:00:00Z")
+    assert "older" in fetch_kev(local, server.url).detail
+
+
+def test_a_slow_server_is_given_up(server: Server, local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "_DEADLINE", -1)
+    assert "seconds" in fetch_kev(local, server.url).detail
+
+
+def test_nobody_there(local: Path) -> None:
+    outcome = fetch_kev(local, "http://127.0.0.1:9")
+    assert outcome.outcome == "failed"
+    assert "did not answer" in outcome.detail
+
+
+def test_what_a_mirror_does_not_have_is_absent_until_it_was_there_once(server: Server, local: Path) -> None:
+    (outcome,) = fetch(local, base=server.url, only={"epss"}, now=NOW)
+    assert outcome.outcome == "absent"
+
+
+def test_another_directory_is_a_mirror_too(mirror: Mirror, local: Path) -> None:
+    mirror.osv("Rocky Linux", osv_record("RLSA-1", "Rocky Linux:9", "a", ("introduced", "0")))
+    mirror.epss("CVE-2026-0001,0.5,0.5")
+    for base in (str(mirror.feeds), mirror.feeds.as_uri()):
+        outcomes = {item.document: item.outcome for item in fetch(local, base=base, now=NOW)}
+        assert set(outcomes) == {"osv/Rocky Linux/all.zip", "epss/epss_scores-current.csv.gz"}
+    assert set(outcomes.values()) == {"unchanged"}
+
+
+def test_mistakes_of_the_caller_are_said(local: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no such feed: nvdd"):
+        fetch(local, only={"nvdd"})
+    with pytest.raises(ConfigurationError, match="neither"):
+        fetch(local, base="/no/such/mirror")
+
+
+def test_update_fetches_and_compiles_and_reports_both(server: Server, mirror: Mirror) -> None:
+    mirror.osv("PyPI", osv_record("PYSEC-1", "PyPI", "a", ("introduced", "0")))
+    first = update(mirror.output, base=server.url, workers=1, now=NOW)
+    assert set(first.manifest.shards) == {"pypi", "enrichment"}
+    server.answers[KEV] = lambda handler: reply(handler, 403)
+    second = update(mirror.output, base=server.url, workers=1, now=NOW)
+    assert second.generation == first.generation
+    assert "answered 403" in second.failures["kev"][0]
+
+
+def test_a_lost_record_of_what_was_fetched_only_costs_a_transfer(server: Server, local: Path) -> None:
+    fetch_kev(local, server.url)
+    state = local / ".fetched.json"
+    assert msgspec.json.decode(state.read_bytes())[KEV]["etag"] == '"1"'
+    state.write_text("{")
+    assert fetch_kev(local, server.url).outcome == "new"
