@@ -1,0 +1,1 @@
+"""Whether a configuration keeps the rules: normalised inventory, controls and verdicts."""

@@ -1,0 +1,1 @@
+"""What several controls need worked out once: rights, isolation, exposure, secrets."""

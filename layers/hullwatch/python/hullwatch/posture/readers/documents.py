@@ -1,0 +1,141 @@
+"""Bytes of a file to documents: YAML with several documents, JSON, and the API's List kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+import yaml
+
+from hullwatch.errors import UserError
+
+Document = dict[str, Any]
+
+#: Limits on one file. Aliases let a small YAML file stand for a huge tree: nodes are counted as visited.
+MAX_BYTES = 64 << 20
+MAX_NODES = 2_000_000
+MAX_DEPTH = 200
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML as the Kubernetes API reads it: a date is a string."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def parse(content: bytes, name: str) -> list[Document]:
+    """The documents in a file, Lists unfolded and nulls left out. ``name`` is for error messages.
+
+    Raises :class:`~hullwatch.errors.UserError` when it is neither YAML nor JSON, or too large.
+    """
+    if len(content) > MAX_BYTES:
+        raise UserError(f"{name}: larger than {MAX_BYTES >> 20} MiB")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name}: not UTF-8 text") from error
+    return [document for loaded in _load(text, name) for document in unfold(_pruned(loaded, name))]
+
+
+def _load(text: str, name: str) -> list[Any]:
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            return [msgspec.json.decode(text)]
+        except msgspec.DecodeError:
+            pass  # flow style YAML, or several JSON documents
+    try:
+        return list(yaml.load_all(text, Loader=_Loader))
+    except (yaml.YAMLError, ValueError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" (line {where.line + 1})" if where else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UserError(f"{name}: not YAML or JSON: {problem}{line}") from error
+    except RecursionError as error:
+        raise UserError(f"{name}: nested too deeply") from error
+
+
+def unfold(document: Any) -> Iterator[Document]:
+    """A document, or the items of a List or of a top-level array; anything that is no mapping is left out.
+
+    Items of an API list do not repeat their kind: it is the list's, without ``List``.
+    """
+    if isinstance(document, list):
+        for item in document:
+            yield from unfold(item)
+    elif isinstance(document, dict):
+        kind, items = document.get("kind"), document.get("items")
+        if isinstance(kind, str) and kind.endswith("List") and isinstance(items, list):
+            inherited = {"apiVersion": document.get("apiVersion", ""), "kind": kind.removesuffix("List")}
+            for item in items:
+                yield from unfold(
+                    {**inherited, **item} if kind != "List" and isinstance(item, dict) else item
+                )
+        else:
+            yield document
+
+
+def _pruned(value: Any, name: str) -> Any:
+    """A copy without nulls, which mean "not set" in both APIs."""
+    left = MAX_NODES
+
+    def walk(node: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > MAX_DEPTH:
+            raise UserError(f"{name}: too many or too deeply nested values")
+        if isinstance(node, dict):
+            return {str(key): walk(item, depth + 1) for key, item in node.items() if item is not None}
+        if isinstance(node, list):
+            return [walk(item, depth + 1) for item in node if item is not None]
+        return node
+
+    return walk(value, 0)
+
+
+def strings(mapping: Any) -> dict[str, str]:
+    """Labels, annotations or options with every value as text; what is no mapping is empty."""
+    if not isinstance(mapping, dict):
+        return {}
+    return {str(key): text(value) for key, value in mapping.items()}
+
+
+def text(value: Any) -> str:
+    """A scalar as an API would print it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """The scalars in a list as text; nothing when it is not set.
+
+    Raises :class:`msgspec.ValidationError` when it is no list: what cannot be read must not look empty.
+    """
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise msgspec.ValidationError(f"Expected an array, got {type(value).__name__}")
+    return tuple(text(item) for item in value)
+
+
+def mappings(value: Any) -> Iterable[Document]:
+    """The mappings in a list; nothing for anything else."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def at(document: Any, *path: str) -> Any:
+    """The value under nested keys, or ``None``."""
+    for key in path:
+        if not isinstance(document, dict):
+            return None
+        document = document.get(key)
+    return document
+
+
+def mapping(document: Any, *path: str) -> Document:
+    """The mapping under nested keys; empty when there is none."""
+    found = at(document, *path)
+    return found if isinstance(found, dict) else {}

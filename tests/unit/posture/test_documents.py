@@ -1,0 +1,85 @@
+"""Files to documents: several documents, Lists, hostile input."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hullwatch.errors import UserError
+from hullwatch.posture.readers import documents
+from hullwatch.posture.readers.documents import parse
+
+
+def test_several_documents_lists_and_api_lists() -> None:
+    content = b"""
+apiVersion: v1
+kind: Namespace
+metadata: {name: a}
+---
+---
+kind: List
+items: [{apiVersion: v1, kind: Pod, metadata: {name: b}}]
+---
+kind: PodList
+apiVersion: v1
+items: [{metadata: {name: c}}]
+--- # a string is no document
+hello
+"""
+    found = parse(content, "x.yaml")
+    assert [(item["kind"], item["metadata"]["name"]) for item in found] == [
+        ("Namespace", "a"),
+        ("Pod", "b"),
+        ("Pod", "c"),
+    ]
+    assert found[2]["apiVersion"] == "v1"
+
+
+def test_json_and_nulls_and_dates() -> None:
+    assert parse(b'{"a": null, "b": [1, null]}', "x.json") == [{"b": [1]}]
+    assert parse(b"creationTimestamp: 2024-01-02T03:04:05Z", "x") == [
+        {"creationTimestamp": "2024-01-02T03:04:05Z"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a: [1", "not YAML or JSON"),
+        (b"image: {{ .Values.image }}", "not YAML or JSON"),
+        (b"\xff\xfe\xfa", "not UTF-8"),
+        (b"a: !!python/object/apply:os.system ['true']", "not YAML or JSON"),
+    ],
+)
+def test_what_is_no_document_says_so_in_one_line(content: bytes, said: str) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        parse(content, "x.yaml")
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("x.yaml: ")
+
+
+def test_aliases_do_not_multiply() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    with pytest.raises(UserError, match="too many"):
+        parse("\n".join(lines).encode(), "bomb.yaml")
+
+
+def test_depth_and_size_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError):
+        parse(b"[" * 300 + b"]" * 300, "deep.json")
+    with pytest.raises(UserError):
+        parse(b"a: " + b"[" * 5000 + b"]" * 5000, "deep.yaml")
+    monkeypatch.setattr(documents, "MAX_BYTES", 3)
+    with pytest.raises(UserError, match="larger"):
+        parse(b"a: 1", "big.yaml")
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_give_documents_or_a_user_error(content: bytes) -> None:
+    try:
+        found = parse(content, "x")
+    except UserError:
+        return
+    assert all(isinstance(item, dict) for item in found)
