@@ -1,0 +1,289 @@
+"""The public JSON, and its SARIF form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from fakes.matches import KEV, NOW, deb, digest, match, pypi
+from hullwatch.findings.report import LookupReport, ScanReport, lookup_report, scan_report
+from hullwatch.findings.sarif import to_sarif
+from hullwatch.findings.standalone import findings_of_image
+from hullwatch.inventory.package import Inventory, OsRelease, Package, Problem
+from hullwatch.settings import FindingSettings
+
+OPENSSL, DJANGO = deb(), pypi()
+UNKNOWN = Package(type="generic", name="thing", version="1")
+INVENTORY = Inventory(
+    digest=digest("image-1"),
+    os=OsRelease(id="debian", version_id="12", name="Debian GNU/Linux"),
+    packages=(OPENSSL, DJANGO, UNKNOWN),
+    problems=(Problem(reason="BUDGET_EXCEEDED", detail="nested too deep", path="app/my lib.jar"),),
+)
+MATCHES = [
+    match(DJANGO, "CVE-2023-0009", severity="medium", fixed="4.2.2", aliases=("GHSA-xxxx", "PYSEC-1")),
+    match(OPENSSL, "CVE-2023-0001", severity="critical", exploited=KEV, epss=0.62),
+    match(UNKNOWN, "CVE-2023-0001", severity="critical", exploited=KEV, epss=0.62),
+]
+REPORT = scan_report("oci:app", "linux/amd64", INVENTORY, MATCHES, {"read": 1.5})
+
+
+def test_the_report_has_the_documented_shape() -> None:
+    document = json.loads(REPORT.model_dump_json())
+    assert list(document) == [
+        "schema",
+        "image",
+        "packages",
+        "vulnerabilities",
+        "issues",
+        "complete",
+        "timings",
+    ]
+    assert document["schema"] == 1
+    assert document["image"] == {
+        "reference": "oci:app",
+        "digest": digest("image-1"),
+        "platform": "linux/amd64",
+        "os": {"id": "debian", "version": "12", "name": "Debian GNU/Linux"},
+    }
+    assert document["packages"][0] == {
+        "purl": "pkg:pypi/django@4.2.1",
+        "name": "Django",
+        "version": "4.2.1",
+        "ecosystem": "PyPI",
+        "locations": ["app/Django-4.2.1.dist-info/METADATA"],
+        "layer": digest("app"),
+    }
+    assert document["complete"] is False
+    assert document["issues"] == [
+        {"reason": "BUDGET_EXCEEDED", "detail": "nested too deep", "path": "app/my lib.jar", "layer": None}
+    ]
+    assert document["timings"] == {"read": 1.5}
+
+
+def test_vulnerabilities_are_sorted_by_severity_and_complete() -> None:
+    entries = json.loads(REPORT.model_dump_json())["vulnerabilities"]
+    assert [entry["severity"] for entry in entries] == ["critical", "critical", "medium"]
+    assert entries[0] == {
+        "id": "CVE-2023-0001",
+        "aliases": [],
+        "package": "openssl",
+        "version": "3.0.9-1",
+        "purl": "pkg:deb/debian/openssl@3.0.9-1",
+        "fixed": None,
+        "severity": "critical",
+        "cvss": [{"version": "3.1", "vector": "CVSS:3.1/AV:N", "score": 7.5, "source": "nvd"}],
+        "epss": 0.62,
+        "kev": {"added": "2023-05-01", "due": "2023-05-22", "ransomware": False},
+        "status": "affected",
+        "layer": digest("base"),
+        "sources": [
+            {
+                "advisory": "ADV-CVE-2023-0001",
+                "source": "debian",
+                "fixed": None,
+                "severity": "critical",
+                "url": "https://security.example/CVE-2023-0001",
+            }
+        ],
+    }
+    assert entries[2]["fixed"] == "4.2.2"
+    assert entries[2]["kev"] is None
+
+
+def test_what_is_not_known_is_null_and_never_empty() -> None:
+    def strings(value: Any) -> list[str]:
+        if isinstance(value, dict):
+            return [text for entry in value.values() for text in strings(entry)]
+        if isinstance(value, list):
+            return [text for entry in value for text in strings(entry)]
+        return [value] if isinstance(value, str) else []
+
+    assert "" not in strings(json.loads(REPORT.model_dump_json()))
+
+
+def test_an_image_without_a_distribution() -> None:
+    report = scan_report("oci:scratch", "linux/amd64", Inventory(digest=digest("x")), [], {})
+    assert report.image.os is None
+    assert report.complete is True
+
+
+@pytest.mark.parametrize("model", [ScanReport, LookupReport])
+def test_a_report_fits_its_own_schema_and_reads_back(model: type[ScanReport] | type[LookupReport]) -> None:
+    report = REPORT if model is ScanReport else lookup_report(DJANGO.purl, MATCHES[:1])
+    document = json.loads(report.model_dump_json())
+    Draft7Validator(model.model_json_schema(mode="serialization")).validate(document)
+    assert model.model_validate(document) == report
+
+
+def test_lookup_names_the_advisories_of_each_vulnerability() -> None:
+    matches = [MATCHES[0], match(DJANGO, "CVE-2024-1", severity="critical")]
+    assert json.loads(lookup_report("pkg:pypi/django@4.2.1", matches).model_dump_json()) == {
+        "purl": "pkg:pypi/django@4.2.1",
+        "vulnerabilities": [
+            {
+                "id": "CVE-2024-1",
+                "aliases": [],
+                "advisories": ["ADV-CVE-2024-1"],
+                "fixed": None,
+                "severity": "critical",
+            },
+            {
+                "id": "CVE-2023-0009",
+                "aliases": ["GHSA-xxxx", "PYSEC-1"],
+                "advisories": ["ADV-CVE-2023-0009"],
+                "fixed": "4.2.2",
+                "severity": "medium",
+            },
+        ],
+    }
+
+
+def closed(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+MESSAGE = closed({"text": {"type": "string", "minLength": 1}}, "text")
+LEVEL = {"enum": ["none", "note", "warning", "error"]}
+URI = {"type": "string", "pattern": r"^[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+$"}
+PHYSICAL = closed(
+    {
+        "artifactLocation": closed({"uri": URI}, "uri"),
+        "region": closed({"startLine": {"type": "integer", "minimum": 1}}),
+    },
+    "artifactLocation",
+)
+LOCATION = closed(
+    {
+        "physicalLocation": PHYSICAL,
+        "logicalLocations": {"type": "array", "items": closed({"fullyQualifiedName": {"type": "string"}})},
+    }
+)
+RULE = closed(
+    {
+        "id": {"type": "string"},
+        "shortDescription": MESSAGE,
+        "fullDescription": MESSAGE,
+        "helpUri": URI,
+        "defaultConfiguration": closed({"level": LEVEL}),
+        "properties": {
+            "type": "object",
+            "required": ["tags", "precision", "security-severity"],
+            "properties": {
+                "tags": {"type": "array", "uniqueItems": True, "contains": {"const": "security"}},
+                "precision": {"enum": ["very-high", "high", "medium", "low"]},
+                "security-severity": {"type": "string", "pattern": r"^(10\.0|\d\.\d)$"},
+            },
+        },
+    },
+    "id",
+)
+RESULT = closed(
+    {
+        "ruleId": {"type": "string"},
+        "ruleIndex": {"type": "integer", "minimum": 0},
+        "level": LEVEL,
+        "message": MESSAGE,
+        "locations": {"type": "array", "minItems": 1, "maxItems": 10, "items": LOCATION},
+        "partialFingerprints": {"type": "object", "additionalProperties": {"type": "string"}},
+    },
+    "message",
+    "locations",
+)
+INVOCATION = closed(
+    {
+        "executionSuccessful": {"type": "boolean"},
+        "toolExecutionNotifications": {
+            "type": "array",
+            "items": closed(
+                {
+                    "level": LEVEL,
+                    "message": MESSAGE,
+                    "descriptor": closed({"id": {"type": "string"}}),
+                    "locations": {"type": "array", "items": LOCATION},
+                },
+                "message",
+            ),
+        },
+    },
+    "executionSuccessful",
+)
+DRIVER = closed(
+    {
+        "name": {"type": "string"},
+        "version": {"type": "string"},
+        "rules": {"type": "array", "uniqueItems": True, "items": RULE},
+    },
+    "name",
+)
+RUN = closed(
+    {
+        "tool": closed({"driver": DRIVER}, "driver"),
+        "invocations": {"type": "array", "items": INVOCATION},
+        "results": {"type": "array", "items": RESULT},
+        "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+        "properties": {"type": "object"},
+    },
+    "tool",
+)
+#: The part of SARIF 2.1.0 that we use, closed: a property of another name is a mistake.
+SARIF = closed(
+    {
+        "$schema": {"type": "string", "format": "uri"},
+        "version": {"const": "2.1.0"},
+        "runs": {"type": "array", "items": RUN},
+    },
+    "version",
+    "runs",
+)
+
+
+def test_sarif_is_sarif() -> None:
+    Draft7Validator(SARIF).validate(to_sarif(REPORT, "1.0"))
+
+
+def test_sarif_has_a_rule_per_vulnerability_and_a_result_per_package() -> None:
+    (run,) = to_sarif(REPORT, "1.0")["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in rules] == ["CVE-2023-0001", "CVE-2023-0009"]
+    assert [rules[result["ruleIndex"]]["id"] for result in run["results"]] == [
+        result["ruleId"] for result in run["results"]
+    ]
+    assert [result["level"] for result in run["results"]] == ["error", "error", "warning"]
+    assert len({result["partialFingerprints"]["hullwatch/v1"] for result in run["results"]}) == 3
+    assert run["results"][2]["message"]["text"] == (
+        "Django 4.2.1 is affected by CVE-2023-0009 (medium); fixed in 4.2.2."
+    )
+
+
+def test_sarif_points_at_the_witness_or_else_at_the_image() -> None:
+    (run,) = to_sarif(REPORT, "1.0")["runs"]
+    uris = [
+        location["physicalLocation"]["artifactLocation"]["uri"]
+        for result in run["results"]
+        for location in result["locations"]
+    ]
+    assert uris == ["var/lib/dpkg/status", "oci%3Aapp", "app/Django-4.2.1.dist-info/METADATA"]
+    (notification,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert notification["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "app/my%20lib.jar"
+
+
+def test_one_image_by_itself_has_findings_too() -> None:
+    findings = findings_of_image(
+        "app", "linux/amd64", INVENTORY, MATCHES, settings=FindingSettings(), now=NOW
+    )
+    assert sorted((finding.kind, finding.package) for finding in findings) == [
+        ("package", "Django"),
+        ("package", "openssl"),
+        ("package", "thing"),
+        ("unscannable", ""),
+    ]
+    assert {finding.first_seen for finding in findings} == {NOW}
