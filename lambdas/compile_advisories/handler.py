@@ -1,0 +1,20 @@
+"""The fetched feeds, compiled into a generation and made live."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from hullwatch.aws.services import Services
+from hullwatch.pipeline.refresh_advisories import compile_shards
+
+logger = Logger()
+services = Services.from_environment(os.environ)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    return compile_shards(services, event["feeds"])

@@ -1,0 +1,21 @@
+"""What an image is, and which of its layers have to be read."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from hullwatch.aws.services import Services
+from hullwatch.pipeline.resolve import resolve
+
+logger = Logger()
+services = Services.from_environment(os.environ)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    return msgspec.to_builtins(resolve(services, event["repository"], event["digest"]))

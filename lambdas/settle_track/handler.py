@@ -1,0 +1,20 @@
+"""The findings of every track of an image, brought in line with its head."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from hullwatch.aws.services import Services
+from hullwatch.pipeline.settle import settle
+
+logger = Logger()
+services = Services.from_environment(os.environ)
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    return {"tracks": settle(services, event["repository"], event["digest"])}

@@ -1,0 +1,267 @@
+"""Tracks in the table: who belongs to one, and what we say about it.
+
+``TRACK#<repository>#<lineage>`` holds ``META`` (the lease, the head), ``MEMBER#<pushed>#<digest>`` (images
+and indexes that held a tag of the lineage when last seen), ``FND#<name>`` (a finding without its matches) and
+``VULN#<name>#<id>`` (one vulnerability of a finding, with every package that it matched). ``<name>`` is the
+finding's own part of its id. A finding is written after its vulnerabilities: it is what makes them count.
+
+A finding that still has to be sent carries ``outbox = PENDING`` and stands in the work list index under
+``OUTBOX#PENDING``; an open one stands on the board under ``OPEN#<priority>``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import msgspec
+import zstandard
+
+from hullwatch.advisories.model import SEVERITIES, Match
+from hullwatch.aws.image_records import RETENTION, WORK_LIST
+from hullwatch.aws.table import Item, Key, Table
+from hullwatch.findings.finding import Finding, Priority, Track
+
+#: The index of open findings: ``g3pk`` is ``OPEN#<priority>``, ``g3sk`` first seen and id.
+BOARD = "board"
+
+#: ``PENDING`` is to be sent, ``SENT`` stands in Security Hub, ``REJECTED`` was refused for good,
+#: ``WITHHELD`` is not meant for Security Hub by configuration.
+Outbox = Literal["PENDING", "SENT", "REJECTED", "WITHHELD"]
+
+#: The most witnesses of one package that an item carries; more are in the inventory.
+_MAX_LOCATIONS = 8
+
+_matches_decoder = msgspec.json.Decoder(list[Match])
+
+
+class Tagged(msgspec.Struct, frozen=True, kw_only=True):
+    """An image or index that held a tag of the track."""
+
+    digest: str
+    pushed_at: str
+
+
+class TrackRecords:
+    """The tracks of one account and Region."""
+
+    def __init__(self, table: Table, account: str, region: str) -> None:
+        self._table = table
+        self._account = account
+        self._region = region
+
+    def track(self, repository: str, lineage: str) -> Track:
+        """The track of this name, whether or not it is known yet."""
+        return Track(account=self._account, region=self._region, repository=repository, lineage=lineage)
+
+    # Membership
+
+    def join(self, track: Track, member: Tagged) -> None:
+        """Remember that an image holds a tag of the track."""
+        self._table.write(
+            [
+                {"pk": _partition(track), "sk": f"MEMBER#{member.pushed_at}#{member.digest}"},
+                {"pk": f"IMG#{track.repository}@{member.digest}", "sk": f"TRACK#{track.lineage}"},
+            ]
+        )
+
+    def leave(self, track: Track, member: Tagged) -> None:
+        """Forget a member that no longer holds a tag of the track."""
+        self._table.write(
+            deletes=[
+                (_partition(track), f"MEMBER#{member.pushed_at}#{member.digest}"),
+                (f"IMG#{track.repository}@{member.digest}", f"TRACK#{track.lineage}"),
+            ]
+        )
+
+    def members(self, track: Track) -> Iterator[Tagged]:
+        """Every image remembered as a member, last pushed first."""
+        for item in self._table.query(_partition(track), "MEMBER#", newest_first=True):
+            _, pushed_at, digest = item["sk"].split("#", 2)
+            yield Tagged(digest=digest, pushed_at=pushed_at)
+
+    def lineages_of(self, repository: str, digest: str) -> tuple[str, ...]:
+        """The tracks in which an image is remembered."""
+        items = self._table.query(f"IMG#{repository}@{digest}", "TRACK#")
+        return tuple(item["sk"].removeprefix("TRACK#") for item in items)
+
+    # The lease: one worker at a time settles a track
+
+    def lease(self, track: Track, now: int, until: int) -> bool:
+        """Claim the track until a time (epoch seconds). Says whether it was free."""
+        return self._table.update_if(
+            (_partition(track), "META"),
+            "SET lease_until = :until",
+            "attribute_not_exists(lease_until) OR lease_until < :now",
+            {":now": now, ":until": until},
+        )
+
+    def release(self, track: Track, until: int, head: str, at: str) -> None:
+        """Give our lease back and note the head that was settled."""
+        self._table.update_if(
+            (_partition(track), "META"),
+            "SET head = :head, settled_at = :at REMOVE lease_until",
+            "lease_until = :until",
+            {":head": head, ":at": at, ":until": until},
+        )
+
+    # Findings
+
+    def findings(self, track: Track) -> dict[str, Finding]:
+        """What we say about a track, open and resolved, by id and without matches."""
+        items = self._table.query(_partition(track), "FND#")
+        return {finding.id: finding for finding in map(finding_of, items)}
+
+    def with_matches(self, finding: Finding) -> Finding:
+        """The finding with its vulnerabilities, as it is sent."""
+        items = self._table.query(_partition(finding.track), f"VULN#{_name(finding)}#")
+        matches = [match for item in items for match in _unpack(item["matches"])]
+        return msgspec.structs.replace(finding, matches=tuple(matches))
+
+    def save(self, finding: Finding, outbox: Outbox, now: int) -> None:
+        """Write a finding and its vulnerabilities; what it no longer lists is removed first."""
+        partition, name = _partition(finding.track), _name(finding)
+        wanted = {item["sk"]: item for item in _vulnerability_items(finding, now)}
+        stale: list[Key] = [
+            (partition, item["sk"])
+            for item in self._table.query(partition, f"VULN#{name}#")
+            if item["sk"] not in wanted
+        ]
+        self._table.write(wanted.values(), stale)
+        self._table.put(_finding_item(finding, outbox, now))
+
+    def resolve(self, finding: Finding, outbox: Outbox, now: int) -> None:
+        """Write a finding as resolved. Its vulnerabilities stay until it leaves the table."""
+        self._table.put(_finding_item(finding, outbox, now))
+
+    def name_images(self, finding: Finding) -> None:
+        """Note which images a finding speaks of now, when that is all that has changed: nothing is sent."""
+        self._table.update_if(
+            _key(finding),
+            "SET images = :images",
+            "updated_at = :at",
+            {":images": msgspec.to_builtins(finding.images), ":at": finding.updated_at},
+        )
+
+    def unsent(self, finding: Finding) -> Finding | None:
+        """The finding with its matches, if this version of it is still the newest and still to be sent."""
+        item = self._table.get(*_key(finding))
+        if item is None or item["updated_at"] != finding.updated_at or item["outbox"] != "PENDING":
+            return None
+        return self.with_matches(finding_of(item))
+
+    def mark(self, finding: Finding, outbox: Outbox, note: str = "") -> bool:
+        """Note what became of sending this version of a finding; ``False`` if it has changed since."""
+        return self._table.update_if(
+            _key(finding),
+            "SET outbox = :outbox, outbox_note = :note, published = :published REMOVE g1pk, g1sk",
+            "updated_at = :at",
+            {
+                ":outbox": outbox,
+                ":note": note,
+                ":at": finding.updated_at,
+                ":published": outbox == "SENT" or finding.published,
+            },
+        )
+
+    def pending(self) -> Iterator[Finding]:
+        """Findings whose projection is still to be sent, oldest first."""
+        return map(finding_of, self._table.query_index(WORK_LIST, "g1pk", "OUTBOX#PENDING"))
+
+    def board(self, priority: Priority) -> Iterator[Finding]:
+        """Open findings of a priority over all tracks, oldest first."""
+        return map(finding_of, self._table.query_index(BOARD, "g3pk", f"OPEN#{priority}"))
+
+
+def finding_of(item: Item) -> Finding:
+    """The finding in an item of the table or of its stream, without matches."""
+    return msgspec.convert({**item, "track": _track_of(item)}, type=Finding)
+
+
+def _track_of(item: Item) -> Item:
+    names = ("account", "region", "repository", "lineage")
+    return {name: item[name] for name in names}
+
+
+def _partition(track: Track) -> str:
+    return f"TRACK#{track.repository}#{track.lineage}"
+
+
+def _key(finding: Finding) -> Key:
+    return _partition(finding.track), f"FND#{_name(finding)}"
+
+
+def _name(finding: Finding) -> str:
+    # The id repeats account, Region, repository and lineage, which the partition has already; a digest of it
+    # keeps sort keys short and free of the separator.
+    return hashlib.sha256(finding.id.encode()).hexdigest()[:20]
+
+
+def _finding_item(finding: Finding, outbox: Outbox, now: int) -> Item:
+    fields = msgspec.to_builtins(msgspec.structs.replace(finding, matches=()))
+    fields |= fields.pop("track")
+    counts = {
+        severity: count
+        for severity in SEVERITIES
+        if (
+            count := len(
+                {m.vulnerability.id for m in finding.matches if m.vulnerability.severity == severity}
+            )
+        )
+    }
+    is_open = finding.state == "OPEN"
+    return {
+        **fields,
+        "pk": _partition(finding.track),
+        "sk": f"FND#{_name(finding)}",
+        # Said even where they are the defaults, for whoever reads the table itself.
+        "state": finding.state,
+        "priority": finding.priority,
+        "outbox": outbox,
+        "vulnerabilities": counts,
+        "g1pk": "OUTBOX#PENDING" if outbox == "PENDING" else None,
+        "g1sk": finding.updated_at if outbox == "PENDING" else None,
+        "g3pk": f"OPEN#{finding.priority}" if is_open else None,
+        "g3sk": f"{finding.first_seen}#{finding.id}" if is_open else None,
+        "expires": None if is_open else now + RETENTION,
+    }
+
+
+def _vulnerability_items(finding: Finding, now: int) -> Iterator[Item]:
+    by_id: dict[str, list[Match]] = {}
+    for match in finding.matches:
+        by_id.setdefault(match.vulnerability.id, []).append(match)
+    for identifier, matches in by_id.items():
+        first = matches[0]
+        yield {
+            "pk": _partition(finding.track),
+            "sk": f"VULN#{_name(finding)}#{identifier}",
+            "vulnerability": identifier,
+            "finding": finding.id,
+            "package": finding.package,
+            "severity": first.vulnerability.severity,
+            "status": first.status,
+            "fixed": first.fixed or None,
+            "installed": sorted({match.package.version for match in matches}),
+            "matches": _pack(matches),
+            "expires": None if finding.state == "OPEN" else now + RETENTION,
+        }
+
+
+def _pack(matches: Iterable[Match]) -> bytes:
+    # Repeated text (the same vulnerability for every binary package) compresses to almost nothing.
+    short = [
+        msgspec.structs.replace(
+            match,
+            package=msgspec.structs.replace(
+                match.package, locations=match.package.locations[:_MAX_LOCATIONS]
+            ),
+        )
+        for match in matches
+    ]
+    return zstandard.ZstdCompressor(level=9).compress(msgspec.json.encode(short))
+
+
+def _unpack(content: bytes) -> list[Match]:
+    return _matches_decoder.decode(zstandard.ZstdDecompressor().decompress(content, max_output_size=1 << 20))

@@ -1,0 +1,1 @@
+"""What the Lambda handlers call, one module per step."""
