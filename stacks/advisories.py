@@ -1,0 +1,95 @@
+"""Advisories: read the feeds on a schedule, compile them into shards, and switch to the new generation."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Duration
+from aws_cdk import aws_scheduler_targets as targets
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from stacks.constructs.access import allow_evidence
+from stacks.constructs.function import Function, Functions
+from stacks.constructs.timer import Timer
+from stacks.constructs.workflow import Workflow, step
+from stacks.foundation import FoundationStack, HullwatchStack
+from stacks.platform import LambdaPlatform
+
+
+class AdvisoriesStack(HullwatchStack):
+    """Keeps the advisory shards in the evidence bucket fresh."""
+
+    def __init__(self, scope: Construct, *, foundation: FoundationStack, platform: LambdaPlatform) -> None:
+        super().__init__(
+            scope, "advisories", settings=foundation.settings, description="refresh the advisories"
+        )
+        self._foundation = foundation
+        functions = Functions(self, foundation=foundation, platform=platform)
+        self._fetch_advisories = self._fetch(functions)
+        self._compile_advisories = self._compile(functions)
+        self.refresh = Workflow(
+            self,
+            "RefreshAdvisories",
+            foundation=foundation,
+            name="refresh-advisories",
+            define=self._define,
+            functions=[self._fetch_advisories, self._compile_advisories],
+            timeout=Duration.hours(2),
+        )
+        CfnOutput(self, "RefreshAdvisoriesArn", value=self.refresh.state_machine.state_machine_arn)
+        Timer(
+            self,
+            "Refresh",
+            foundation=foundation,
+            description="Refresh hullwatch's advisories",
+            expression=self.settings.advisories.refresh,
+            action="states:StartExecution",
+            resource=self.refresh.state_machine.state_machine_arn,
+            target=lambda role, missed: targets.StepFunctionsStartExecution(
+                self.refresh.state_machine, role=role, dead_letter_queue=missed, retry_attempts=5
+            ),
+        )
+
+    def _fetch(self, functions: Functions) -> Function:
+        function = functions.make(
+            "fetch_advisories",
+            "Fetch one advisory feed if it has changed",
+            timeout=900,
+            memory=1769,
+            scratch=4096,
+        )
+        allow_evidence(function, self._foundation, read=["feeds"], write=["feeds"])
+        return function
+
+    def _compile(self, functions: Functions) -> Function:
+        function = functions.make(
+            "compile_advisories",
+            "Compile the fetched feeds into a new generation of shards",
+            timeout=900,
+            # The most that a new account may have without asking for more.
+            memory=3008,
+            scratch=10240,
+        )
+        allow_evidence(function, self._foundation, read=["feeds", "advisories"], write=["advisories"])
+        return function
+
+    def _define(self, scope: Construct) -> sfn.IChainable:
+        fetch = step(scope, "FetchFeed", self._fetch_advisories, {"feed.$": "$.feed"})
+        # A feed that fails leaves its last good copy in use, and the others go on.
+        fetch.add_catch(
+            sfn.Pass(scope, "KeepLastCopy", parameters={"feed.$": "$.feed", "error.$": "$.error"}),
+            errors=["States.ALL"],
+            result_path="$.error",
+        )
+        feeds = list(self.settings.advisories.feeds)
+        configured = sfn.Pass(scope, "ConfiguredFeeds", result=sfn.Result.from_object({"feeds": feeds}))
+        fetch_feeds = sfn.Map.json_path(
+            scope,
+            "FetchFeeds",
+            items_path="$.feeds",
+            item_selector={"feed.$": "$$.Map.Item.Value"},
+            max_concurrency=3,
+            result_path="$.feeds",
+        )
+        fetch_feeds.item_processor(fetch)
+        compile_shards = step(scope, "CompileShards", self._compile_advisories, {"feeds.$": "$.feeds"})
+        return configured.next(fetch_feeds).next(compile_shards)
