@@ -1,6 +1,6 @@
 """A small set of advisories for the demo's image, in the layout of a feed mirror.
 
-Facts only (identifiers, versions, scores, dates), from public advisories; a real installation reads the feeds.
+Facts only (identifiers, versions, scores, dates), from public advisories; an installation reads the feeds.
 """
 
 from __future__ import annotations
@@ -89,10 +89,12 @@ def _osv_record(row: tuple[str, ...]) -> dict[str, Any]:
 def _tracker() -> dict[str, Any]:
     tracker: dict[str, Any] = {}
     for package, cve, fixed, urgency, description in _DEBIAN:
-        release = {"status": "resolved", "fixed_version": fixed} if fixed else {"status": "open", "nodsa": "Minor"}
+        state = (
+            {"status": "resolved", "fixed_version": fixed} if fixed else {"status": "open", "nodsa": "Minor"}
+        )
         tracker.setdefault(package, {})[cve] = {
             "description": description,
-            "releases": {"bookworm": {**release, "urgency": urgency, "repositories": {}}},
+            "releases": {"bookworm": {**state, "urgency": urgency, "repositories": {}}},
         }
     return tracker
 

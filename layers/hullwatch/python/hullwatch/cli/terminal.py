@@ -1,0 +1,70 @@
+"""What a command says: results to stdout or a file, everything else to stderr, errors in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from hullwatch.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+#: Exit codes of every command.
+DONE, FINDINGS, UNUSABLE, INCOMPLETE = 0, 1, 2, 3
+
+Colour = Literal["red", "yellow", "green", "cyan", "magenta"]
+
+
+def emit(text: str, output: Path | None) -> None:
+    """Write a machine-readable result to a file, or to stdout with nothing else there."""
+    if output is None:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        return
+    try:
+        output.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {output}: {error.strerror}") from error
+
+
+def show(parts: Sequence[RenderableType], output: Path | None) -> None:
+    """Show a result for people: on the terminal, or as plain text in a file."""
+    from rich.console import Console
+
+    if output is None:
+        console = Console(highlight=False, soft_wrap=False)
+        for part in parts:
+            console.print(part)
+        return
+    with output.open("w", encoding="utf-8") as file:
+        console = Console(file=file, highlight=False, width=160, no_color=True)
+        for part in parts:
+            console.print(part)
+
+
+def notes() -> Console:
+    """Where progress and remarks go."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[None]:
+    """A spinner while something takes its time; silent when stderr is not a terminal."""
+    console = notes()
+    if console.is_terminal:
+        with console.status(what):
+            yield
+    else:
+        yield
+
+
+def fail(message: str) -> int:
+    """Say what went wrong in one line, and answer with the exit code for it."""
+    line = " ".join(message.split())
+    sys.stderr.write(f"error: {line}\n")
+    return UNUSABLE
