@@ -29,6 +29,9 @@ INIT_TIMEOUT = 60.0
 #: Bytes of a synchronous response, https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 RESPONSE_LIMIT = 6_291_556
 
+#: Stands in for the native part of the runtime interface client where there is none.
+_PORTABLE = Path(__file__).parent / "portable/runtime_client.py"
+
 _BOOTSTRAP = """
 import sys
 handler, *sys.path[:0] = sys.argv[1:]
@@ -65,12 +68,18 @@ def runtime_packages(python: str) -> tuple[str, ...]:
     return tuple(sorted(set(found.stdout.split("\n")) - {""}))
 
 
-def link_runtime(python: str, directory: Path) -> Path:
-    """A folder that holds only the runtime interface client, to be put on a worker's path."""
+def link_runtime(python: str, directory: Path, *, native: bool = True) -> Path:
+    """A folder that holds only the runtime interface client, to be put on a worker's path.
+
+    Where its native part was not built, or is not wanted, ours stands in for it.
+    """
     target = directory / "runtime"
     target.mkdir()
-    for source in runtime_packages(python):
-        (target / Path(source).name).symlink_to(source)
+    for source in map(Path, runtime_packages(python)):
+        if native or not source.name.startswith("runtime_client."):
+            (target / source.name).symlink_to(source)
+    if not any(target.glob("runtime_client.*")):
+        (target / _PORTABLE.name).symlink_to(_PORTABLE)
     return target
 
 
