@@ -66,6 +66,7 @@ class ImageLine(_Model):
     reason: str | None
     platform: str | None
     packages: int
+    unmatched: list[str] = Field(description="Ecosystems for which there were no advisories.")
     package_names: list[str] = Field(description="name@version of every package of the stored inventory.")
 
 
@@ -238,6 +239,7 @@ class Demo:
             reason=item.get("reason"),
             platform=item.get("platform"),
             packages=item.get("packages", 0),
+            unmatched=item.get("unmatched", []),
             package_names=self._package_names(item["digest"]),
         )
 

@@ -38,6 +38,8 @@ def _push(push: Push) -> RenderableType:
     for image in push.images:
         if image.status not in {"ASSESSED", "LINKED"}:
             summary += f"; {image.digest[:19]} {image.status} ({image.reason})"
+        if image.unmatched:
+            summary += f"; no advisories for {', '.join(image.unmatched)}"
     head = Text(f"\nPushed {push.image} in {push.seconds:.1f} s: {summary or 'no findings'}", style="bold")
     return Group(head, table)
 

@@ -21,7 +21,7 @@ class Client:
         self._refuse = refuse
         self.calls: list[list[str]] = []
 
-    def batch_import_findings(self, *, Findings: Findings) -> dict[str, Any]:  # noqa: N803
+    def batch_import_findings(self, *, Findings: Findings) -> dict[str, Any]:
         self.calls.append([finding["Id"] for finding in Findings])
         failed = [
             {"Id": identifier, "ErrorCode": code, "ErrorMessage": f"{code} it is"}

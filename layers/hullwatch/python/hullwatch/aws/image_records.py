@@ -50,6 +50,8 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     report: str = ""
     packages: int = 0
     vulnerabilities: dict[str, int] = {}
+    #: Ecosystems of its packages for which there were no advisories: not clean, but not known.
+    unmatched: tuple[str, ...] = ()
     #: How often a scan ended without an answer that lasts (failed, gone, archived): each such end makes room
     #: for one more execution.
     attempts: int = 0

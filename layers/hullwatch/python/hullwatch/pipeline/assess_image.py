@@ -25,6 +25,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     generation: str
     matches: tuple[Match, ...] = ()
     problems: tuple[Problem, ...] = ()
+    #: Ecosystems of its packages for which this generation has no advisories.
+    unmatched: tuple[str, ...] = ()
 
 
 def assess(services: Services, repository: str, digest: str, generation: str) -> ImageRecord:
@@ -50,6 +52,7 @@ def assess(services: Services, repository: str, digest: str, generation: str) ->
         report=report,
         packages=len(inventory.packages),
         vulnerabilities=counts(assessment.matches),
+        unmatched=assessment.unmatched,
         updated_at=services.timestamp(),
     )
     services.images.put(record)
@@ -60,14 +63,23 @@ def match(services: Services, inventory: Inventory, generation: str) -> Assessme
     """What a generation says about an inventory. Without any advisories, that itself is the problem."""
     problems = inventory.problems
     matches: tuple[Match, ...] = ()
+    unmatched: tuple[str, ...] = ()
     if generation:
         advisories = services.advisories(generation)
         matches = tuple(advisories.match(inventory.packages))
+        ecosystems = sorted({package.ecosystem for package in inventory.packages})
+        unmatched = tuple(name for name in ecosystems if name and not advisories.covers(name))
     else:
         problems += (
             Problem(reason="NO_ADVISORIES", detail="no advisories were loaded when this image was assessed"),
         )
-    return Assessment(digest=inventory.digest, generation=generation, matches=matches, problems=problems)
+    return Assessment(
+        digest=inventory.digest,
+        generation=generation,
+        matches=matches,
+        problems=problems,
+        unmatched=unmatched,
+    )
 
 
 def counts(matches: tuple[Match, ...]) -> dict[str, int]:

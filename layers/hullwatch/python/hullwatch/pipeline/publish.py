@@ -131,6 +131,7 @@ def image_events(services: Services, change: Change) -> list[Event]:
         "generation": record.generation,
         "packages": record.packages,
         "vulnerabilities": record.vulnerabilities,
+        "unmatched": record.unmatched,
     }
     names: list[DetailType] = []
     if record.status in {"ASSESSED", "PARTIAL"}:

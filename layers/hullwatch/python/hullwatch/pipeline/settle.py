@@ -168,12 +168,18 @@ def _bring_in_line(services: Services, track: Track, subjects: list[Subject], he
     now = services.now()
     stored = services.tracks.findings(track)
     wanted = findings_of(track, subjects, services.environment.settings.findings)
+    unread = [problem for subject in subjects for problem in subject.problems]
+    if unread:
+        # What could not be read may hide what a missing finding rests on: its witnesses tell.
+        missing = stored.keys() - {finding.id for finding in wanted}
+        open_ones = [stored[name] for name in missing if stored[name].state == "OPEN"]
+        stored |= {finding.id: services.tracks.with_matches(finding) for finding in open_ones}
     changes = diff(
         stored,
         wanted,
         head=head,
         now=services.timestamp(),
-        unread=[problem for subject in subjects for problem in subject.problems],
+        unread=unread,
     )
     for finding in (*changes.opened, *changes.updated, *changes.reopened):
         services.tracks.save(finding, "PENDING", now)
