@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from hullwatch.errors import UserError
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 #: Exit codes of every command.
 DONE, FINDINGS, UNUSABLE, INCOMPLETE = 0, 1, 2, 3
 
-Colour = Literal["red", "yellow", "green", "cyan", "magenta"]
+#: Columns of a table that goes to a file or a pipe.
+_WIDTH = 160
 
 
 def emit(text: str, output: Path | None) -> None:
@@ -35,12 +37,15 @@ def show(parts: Sequence[RenderableType], output: Path | None) -> None:
     from rich.console import Console
 
     if output is None:
-        console = Console(highlight=False, soft_wrap=False)
+        console = Console(highlight=False)
+        if not console.is_terminal and "COLUMNS" not in os.environ:
+            # A file or a pipe has no width of its own; 80 columns would break versions in two.
+            console = Console(highlight=False, width=_WIDTH)
         for part in parts:
             console.print(part)
         return
     with output.open("w", encoding="utf-8") as file:
-        console = Console(file=file, highlight=False, width=160, no_color=True)
+        console = Console(file=file, highlight=False, width=_WIDTH, no_color=True)
         for part in parts:
             console.print(part)
 
