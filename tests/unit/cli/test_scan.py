@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -13,7 +14,10 @@ import pytest
 
 def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from hullwatch.cli.main import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, input=stdin, check=False, timeout=60)
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    return subprocess.run(
+        command, capture_output=True, text=True, input=stdin, check=False, timeout=60, env=environment
+    )
 
 
 def test_json_has_the_image_its_packages_and_its_vulnerabilities(image: Path, advisories: Path) -> None:
