@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from datetime import datetime
 
 from hullwatch.aws import ecr_events
+from hullwatch.aws.image_records import ImageRecord
 from hullwatch.aws.services import Services
 from hullwatch.errors import MessageInvalid
 from hullwatch.inventory.dispatch import analyzer
 from hullwatch.pipeline.settle import settle
+
+#: Seconds after which no execution can still be at an image: longer than ScanImage may take.
+_ABANDONED = 3 * 3600
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +48,18 @@ def take(services: Services, body: str) -> None:
         hint.repository,
         hint.digest,
         generation,
-        record.attempts if record else 0,
+        _tries(services, record),
     )
     started = services.executions.start(name, {"repository": hint.repository, "digest": hint.digest})
     logger.info("%s %s@%s", "scanning" if started else "already scanning", hint.repository, hint.digest)
+
+
+def _tries(services: Services, record: ImageRecord | None) -> int:
+    """How many executions may have ended without an answer; one pending for too long counts as well."""
+    if record is None or record.settled:
+        return record.attempts if record else 0
+    pending = services.clock() - datetime.fromisoformat(record.updated_at).timestamp()
+    return record.attempts + int(pending // _ABANDONED)
 
 
 def execution_name(
