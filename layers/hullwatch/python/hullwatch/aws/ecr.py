@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
 
+#: Asked for as well, so that an image of these is refused for what it is, and does not seem to be gone.
+_REFUSED_LATER = (
+    "application/vnd.docker.distribution.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+)
+
+
 class ImageState(msgspec.Struct, frozen=True, kw_only=True):
     """What ECR says about an image at this moment."""
 
@@ -89,7 +96,7 @@ class Repository:
             answer = self._client.batch_get_image(
                 repositoryName=self.name,
                 imageIds=[{"imageDigest": reference} if by_digest else {"imageTag": reference or "latest"}],
-                acceptedMediaTypes=list(ACCEPTED),
+                acceptedMediaTypes=[*ACCEPTED, *_REFUSED_LATER],
             )
         for image in answer["images"]:
             content, digest = image["imageManifest"].encode(), image["imageId"]["imageDigest"]

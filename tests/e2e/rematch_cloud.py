@@ -1,0 +1,159 @@
+"""A deployed hullwatch whose feeds a test writes: publish, withdraw, refresh, and look at what came of it."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import io
+import json
+import os
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hullwatch.aws.table import unmarshal
+from local_aws import demo_advisories
+from local_aws.cloud import LocalCloud
+from local_aws.demo_image import BuiltImage
+from stacks.local import assembly
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+class RematchCloud:
+    """The stacks in the local AWS, reading their feeds from a directory."""
+
+    def __init__(self, cloud: LocalCloud, mirror: Path) -> None:
+        self.cloud = cloud
+        self._mirror = mirror
+        self._changed = time.time()
+        demo_advisories.write(mirror)
+        cloud.client("securityhub").enable_security_hub()
+        outputs = cloud.deploy(assembly())
+        self._table = outputs["hullwatch-foundation"]["TableName"]
+        self._bucket = outputs["hullwatch-foundation"]["EvidenceBucket"]
+        self._refresh = outputs["hullwatch-advisories"]["RefreshAdvisoriesArn"]
+        self._scan = outputs["hullwatch-scan"]["ScanImageArn"]
+
+    def read_feeds_from(self, address: str) -> None:
+        """Let the deployed function read its feeds there, as the setting ``mirror`` would."""
+        functions = self.cloud.client("lambda")
+        name = "hullwatch-fetch-advisories"
+        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        settings = json.loads(variables["HULLWATCH_SETTINGS"]) | {"mirror": address}
+        variables |= {"HULLWATCH_SETTINGS": json.dumps(settings)}
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
+    def publish(self, ecosystem: str, record: dict[str, Any]) -> None:
+        """Write an OSV record into the mirror, in place of an older version of it."""
+        path = self._mirror / "osv" / ecosystem / "all.zip"
+        with zipfile.ZipFile(path) as archive:
+            records = {name: archive.read(name) for name in archive.namelist()}
+        records[f"{record['id']}.json"] = json.dumps(record).encode()
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            for name, text in records.items():
+                archive.writestr(name, text)
+        path.write_bytes(content.getvalue())
+        # HTTP dates have seconds, and tests change files faster than that.
+        self._changed += 60
+        os.utime(path, (self._changed, self._changed))
+
+    def refresh(self) -> str:
+        """Run RefreshAdvisories to its end, and say how it ended."""
+        self.cloud.fire_schedule("Refresh")
+        self.cloud.wait_idle(120)
+        (newest, *_) = self.cloud.client("stepfunctions").list_executions(stateMachineArn=self._refresh)[
+            "executions"
+        ]
+        return str(newest["status"])
+
+    def push(self, repository: str, tag: str, image: BuiltImage) -> None:
+        """Push an image and wait until it is scanned."""
+        ecr = self.cloud.client("ecr")
+        if repository not in {r["repositoryName"] for r in ecr.describe_repositories()["repositories"]}:
+            ecr.create_repository(repositoryName=repository)
+        for digest, content in image.blobs.items():
+            upload = ecr.initiate_layer_upload(repositoryName=repository)["uploadId"]
+            ecr.upload_layer_part(
+                repositoryName=repository,
+                uploadId=upload,
+                partFirstByte=0,
+                partLastByte=len(content) - 1,
+                layerPartBlob=content,
+            )
+            ecr.complete_layer_upload(repositoryName=repository, uploadId=upload, layerDigests=[digest])
+        ecr.put_image(repositoryName=repository, imageManifest=image.manifest.decode(), imageTag=tag)
+        self.cloud.wait_idle(60)
+
+    def generation(self) -> str:
+        """The live generation of advisories."""
+        pointer = self.cloud.client("s3").get_object(Bucket=self._bucket, Key="advisories/current.json")
+        return str(json.loads(pointer["Body"].read())["generation"])
+
+    def invocations(self, function: str) -> int:
+        """How often a function was called."""
+        return self.cloud.faults.calls[f"worker:{function}"]
+
+    def scans(self) -> int:
+        """How many executions of ScanImage there were."""
+        states = self.cloud.client("stepfunctions")
+        return len(states.list_executions(stateMachineArn=self._scan)["executions"])
+
+    def images(self) -> list[dict[str, Any]]:
+        """The records of images, as the table has them."""
+        return [item for item in self._items() if item["pk"].startswith("IMG#") and item["sk"] == "META"]
+
+    def findings(self) -> dict[tuple[str, str], tuple[str, str]]:
+        """(repository, package) -> record state and time of the last update, as Security Hub has them."""
+        found = self.cloud.client("securityhub").get_findings()["Findings"]
+        about = {
+            item["id"]: (item["repository"], item["package"])
+            for item in self._items()
+            if item["sk"].startswith("FND#")
+        }
+        return {about[entry["Id"]]: (entry["RecordState"], entry["UpdatedAt"]) for entry in found}
+
+    def _items(self) -> Iterator[dict[str, Any]]:
+        pages = self.cloud.client("dynamodb").get_paginator("scan").paginate(TableName=self._table)
+        for page in pages:
+            yield from map(unmarshal, page["Items"])
+
+
+@contextmanager
+def deployed(mirror: Path) -> Iterator[RematchCloud]:
+    """A cloud for one test, or for one module."""
+    handler = functools.partial(_Quiet, directory=mirror)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        with LocalCloud() as cloud:
+            it = RematchCloud(cloud, mirror)
+            it.read_feeds_from(f"http://127.0.0.1:{server.server_port}")
+            yield it
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def record(identifier: str, ecosystem: str, package: str, fixed: str, **more: Any) -> dict[str, Any]:
+    """An OSV record for every version of a package below ``fixed``."""
+    ranges = [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fixed}]}]
+    return {
+        "schema_version": "1.6.0",
+        "id": identifier,
+        "modified": "2024-02-02T00:00:00Z",
+        "summary": "for this test",
+        "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+        "affected": [{"package": {"ecosystem": ecosystem, "name": package}, "ranges": ranges}],
+        **more,
+    }
