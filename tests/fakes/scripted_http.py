@@ -52,7 +52,7 @@ class ScriptedServer:
                 outer.requests.append(request)
                 self._send(script(request))
 
-            do_POST = do_HEAD = do_GET
+            do_POST = do_GET  # noqa: N815
 
             def _send(self, answer: Answer) -> None:
                 self.send_response(answer.status)
@@ -73,7 +73,7 @@ class ScriptedServer:
                 if answer.sent is not None or not answer.length:
                     self.close_connection = True
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

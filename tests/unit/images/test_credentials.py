@@ -30,7 +30,7 @@ def find(path: Path, host: str, repository: str = "team/app") -> Credential | No
 
 @pytest.fixture
 def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A credential helper ``docker-credential-test`` on the path; its file is a shell script to be written."""
+    """A credential helper ``docker-credential-test`` on the path; its file is a script to be written."""
     directory = tmp_path / "bin"
     directory.mkdir()
     monkeypatch.setenv("PATH", f"{directory}{os.pathsep}{os.environ['PATH']}")

@@ -2,12 +2,16 @@ import base64
 import hashlib
 import itertools
 import json
+import threading
+import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import urllib3
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fakes.images import FakeImage, FakeIndex, digest_of, layer
 from fakes.scripted_http import Answer, Request, ScriptedServer
@@ -28,7 +32,7 @@ from hullwatch.images.image import Descriptor
 from hullwatch.images.manifest import MAX_MANIFEST
 from hullwatch.images.opening import load_image, parse_platform
 from hullwatch.images.sources import resume
-from hullwatch.images.sources.registry import Registry
+from hullwatch.images.sources.registry import Registry, _challenges
 
 IMAGE = FakeImage([layer({"etc/os-release": "ID=debian"})])
 ARM = FakeImage([layer({"etc/os-release": "ID=alpine"})], platform="linux/arm64")
@@ -42,6 +46,11 @@ Script = Callable[[Request], Answer]
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resume, "_PAUSE", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _on_amd64(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
 
 
 def serve(request: Request) -> Answer:
@@ -149,10 +158,11 @@ def test_schema_1_is_refused_by_its_name() -> None:
 
 @pytest.mark.parametrize("length", [True, False])
 def test_a_manifest_without_end(length: bool) -> None:
-    body: object = b" " * (MAX_MANIFEST + 1) if length else itertools.repeat(b" " * 65536)
-    with ScriptedServer(lambda _: Answer(body=body)) as server:  # type: ignore[arg-type]
-        with pytest.raises(ManifestInvalid, match="more than"):
-            opened(server).manifest("v1")
+    def script(_: Request) -> Answer:
+        return Answer(body=b" " * (MAX_MANIFEST + 1) if length else itertools.repeat(b" " * 65536))
+
+    with ScriptedServer(script) as server, pytest.raises(ManifestInvalid, match="more than"):
+        opened(server).manifest("v1")
 
 
 def test_a_manifest_that_breaks_off() -> None:
@@ -177,6 +187,7 @@ def test_a_page_in_place_of_a_manifest() -> None:
             r"\(pull\[31m denied\)",
         ),
         (Answer(403, b'{"errors":[]}'), AccessRefused, "does not let us read team/app"),
+        (Answer(403, b"[" * 16_000), AccessRefused, "does not let us read team/app"),
         (Answer(429, headers={"Retry-After": "17"}), Throttled, "again in 17 seconds"),
         (Answer(429, headers={"Retry-After": "\x1b]0;x"}), Throttled, "slow down$"),
         (Answer(503), SourceUnavailable, "answered 503"),
@@ -190,9 +201,11 @@ def test_refusals(answer: Answer, error: type[Exception], message: str) -> None:
     with ScriptedServer(lambda _: answer) as server:
         with pytest.raises(error, match=message):
             opened(server).manifest("v1")
+        assert len(server.requests) == 1
         with pytest.raises(error):
             read_blob(opened(server))
-    assert len(server.requests) == 2
+    # Of a blob, what may pass is asked for again.
+    assert len(server.requests) == (7 if answer.status >= 500 else 2)
 
 
 def test_nobody_listens() -> None:
@@ -202,6 +215,23 @@ def test_nobody_listens() -> None:
         registry.manifest("v1")
     with pytest.raises(SourceUnavailable):
         read_blob(registry)
+
+
+def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    timeout = urllib3.Timeout(connect=1, read=0.05)
+    monkeypatch.setattr("hullwatch.images.sources.registry._TIMEOUT", timeout)
+    over = threading.Event()
+
+    def script(_: Request) -> Answer:
+        over.wait(10)
+        return Answer(404)
+
+    with ScriptedServer(script) as server:
+        with pytest.raises(SourceUnavailable, match="does not answer"):
+            opened(server).manifest("v1")
+        with pytest.raises(SourceUnavailable, match="timed out"):
+            read_blob(opened(server))
+        over.set()
 
 
 def test_tls_is_not_left_out_for_others() -> None:
@@ -291,6 +321,7 @@ def test_an_identity_token_is_exchanged(tmp_path: Path) -> None:
         Answer(body=b'{"token": ""}'),
         Answer(body=b'{"token": "a\\r\\nHost: x"}'),
         Answer(body=b" " * (2 << 20)),
+        Answer(body=b'{"x": ' + b"[" * 100_000),
         Answer(500),
     ],
 )
@@ -311,6 +342,47 @@ def test_a_token_service_that_is_no_address(realm: str) -> None:
     with ScriptedServer(lambda _: answer) as server, pytest.raises(AccessRefused, match="no https or http"):
         opened(server).manifest("v1")
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (['Basic realm="a"'], {"basic": {"realm": "a"}}),
+        (["bearer Realm=https://a/t , scope = x"], {"bearer": {"realm": "https://a/t", "scope": "x"}}),
+        (['Bearer realm="a,b\\"c", Basic realm=d'], {"bearer": {"realm": 'a,b"c'}, "basic": {"realm": "d"}}),
+        (["Negotiate", "Basic"], {"basic": {}}),
+        (["Digest realm=a", ""], {}),
+    ],
+)
+def test_challenges(headers: list[str], expected: dict[str, dict[str, str]]) -> None:
+    assert dict(_challenges(headers)) == expected
+
+
+@given(st.lists(st.text() | st.from_regex(r"Bearer( [a-z]+=\"?[^\"]*\"?,?)*")))
+def test_arbitrary_challenges(headers: list[str]) -> None:
+    for scheme, parameters in _challenges(headers):
+        assert scheme in ("basic", "bearer")
+        assert all(key.islower() for key in parameters)
+
+
+def test_a_challenge_without_end() -> None:
+    answer = Answer(401, headers=[("WWW-Authenticate", "Bearer " + "a" * 60_000)] * 50)
+    started = time.monotonic()
+    with ScriptedServer(lambda _: answer) as server, pytest.raises(AccessRefused):
+        opened(server).manifest("v1")
+    assert time.monotonic() - started < 5
+
+
+def test_connections_are_used_again() -> None:
+    script, _ = token_registry()
+    with ScriptedServer(script) as server:
+        registry = opened(server)
+        load_image(registry, "v1")
+        port = int(server.host.rpartition(":")[2])
+        pool = registry._http.connection_from_host("127.0.0.1", port)
+    assert len(server.requests) == 5
+    # The second for the token, which is asked for while the challenge is still open.
+    assert pool.num_connections == 2
 
 
 def test_basic_authentication(tmp_path: Path) -> None:
@@ -364,9 +436,11 @@ def test_a_challenge_from_elsewhere_is_not_met(tmp_path: Path) -> None:
 
 
 def test_endless_redirects() -> None:
-    with ScriptedServer(lambda request: Answer(302, headers={"Location": request.path + "x"})) as server:
-        with pytest.raises(PermanentError, match="redirects more than"):
-            opened(server).manifest("v1")
+    def script(request: Request) -> Answer:
+        return Answer(302, headers={"Location": request.path + "x"})
+
+    with ScriptedServer(script) as server, pytest.raises(PermanentError, match="redirects more than"):
+        opened(server).manifest("v1")
     assert len(server.requests) == 6
 
 
@@ -422,6 +496,13 @@ def test_a_transfer_that_breaks_off_goes_on(length: bool, ranges: bool) -> None:
     assert starts[1] == f"bytes={len(BLOB) // 4 + 1}-"
 
 
+def test_a_server_that_recovers() -> None:
+    answers = iter([Answer(503), Answer(body=BLOB, sent=1000), Answer(500)])
+    with ScriptedServer(lambda request: next(answers, None) or serve(request)) as server:
+        assert read_blob(opened(server)) == BLOB
+    assert len(server.requests) == 4
+
+
 def test_a_transfer_that_breaks_off_for_ever() -> None:
     pauses: list[float] = []
     with ScriptedServer(lambda _: Answer(body=BLOB, sent=0)) as server:
@@ -461,6 +542,22 @@ def test_a_range_that_was_not_asked_for() -> None:
         read_blob(opened(server))
 
 
+def test_a_transfer_that_breaks_at_its_end() -> None:
+    # All bytes have come, but not the chunk that says so.
+    body = f"{len(BLOB):x}\r\n".encode() + BLOB + b"\r\n"
+    answer = Answer(body=body, headers={"Transfer-Encoding": "chunked"}, length=False)
+    with ScriptedServer(lambda _: answer) as server:
+        assert read_blob(opened(server)) == BLOB
+    assert len(server.requests) == 1
+
+
+def test_passing_over_what_was_read_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resume, "_SKIP_SECONDS", -1)
+    script = breaking(4, length=True, ranges=False)
+    with ScriptedServer(script) as server, pytest.raises(SourceUnavailable, match="where the transfer broke"):
+        read_blob(opened(server))
+
+
 def test_a_blob_that_goes_while_it_is_read() -> None:
     def script(request: Request) -> Answer:
         return Answer(404) if "Range" in request.headers else Answer(body=BLOB, sent=1000)
@@ -485,10 +582,19 @@ def test_a_blob_is_passed_on_as_it_is_stored() -> None:
 
 def test_a_slow_transfer_lets_the_reader_look_at_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resume, "_PATIENCE", -1.0)
-    with ScriptedServer(lambda _: Answer(body=iter([b"a", b"b"]), length=False)) as server:
-        with opened(server).open_blob(Descriptor(digest=DESCRIPTOR.digest, size=2, media_type="")) as stream:
-            first = stream.read(1 << 20)
-            assert 1 <= len(first) <= 2
+    looked = threading.Event()
+
+    def body() -> Iterator[bytes]:
+        yield b"first"
+        assert looked.wait(10)
+        yield b"second"
+
+    answer = Answer(body=body(), length=False)
+    descriptor = Descriptor(digest=DESCRIPTOR.digest, size=11, media_type="")
+    with ScriptedServer(lambda _: answer) as server, opened(server).open_blob(descriptor) as stream:
+        assert stream.read(1 << 20) == b"first"
+        looked.set()
+        assert stream.read(1 << 20) == b"second"
 
 
 def test_an_answer_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes.images import (
+    OCI_INDEX,
     FakeArtifact,
     FakeImage,
     FakeIndex,
@@ -29,7 +30,7 @@ from hullwatch.errors import (
     UserError,
 )
 from hullwatch.images.image import Descriptor, Platform
-from hullwatch.images.opening import load_image, load_index, matches, open_source, parse_platform
+from hullwatch.images.opening import load_image, load_images, load_index, matches, open_source, parse_platform
 from hullwatch.images.reference import Target, parse_target
 from hullwatch.images.sources import Source
 from hullwatch.images.sources.files import ArchiveFiles
@@ -227,13 +228,66 @@ def test_seeking_in_gzip_gives_the_same_bytes_as_reading_it(
             assert reader.read(100) == content[offset : offset + 100]
 
 
+@pytest.mark.parametrize(
+    ("machine", "image"), [("x86_64", IMAGE), ("AMD64", IMAGE), ("aarch64", ARM), ("arm64", ARM)]
+)
+def test_the_image_for_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str, image: FakeImage
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    source = opened(write_oci_layout(tmp_path, {"v1": FakeIndex([ARM, IMAGE], attestations=True)}))
+    assert load_image(source).digest == image.digest
+
+
+def test_there_may_be_none_for_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    source = opened(write_oci_layout(tmp_path, {"v1": FakeIndex([ARM, IMAGE])}))
+    with pytest.raises(
+        UserError, match="no image for linux/riscv64; choose one of: linux/amd64, linux/arm64"
+    ):
+        load_image(source)
+
+
 def test_an_image_of_one_platform_from_an_index(tmp_path: Path) -> None:
     source = opened(write_oci_layout(tmp_path, {"v1": FakeIndex([ARM, IMAGE], attestations=True)}))
     assert load_index(source).kind == "index"
-    assert load_image(source).digest == IMAGE.digest
+    assert load_image(source, "v1", parse_platform("linux/amd64")).digest == IMAGE.digest
     assert load_image(source, "v1", parse_platform("linux/arm64")).digest == ARM.digest
     with pytest.raises(UserError, match="linux/amd64, linux/arm64"):
         load_image(source, "v1", parse_platform("linux/s390x"))
+
+
+def test_the_images_of_all_platforms() -> None:
+    source = MemorySource({"v1": FakeIndex([ARM, IMAGE], attestations=True), "v2": ARM, "v3": FakeIndex([])})
+    assert [image.digest for image in load_images(source, "v1")] == [ARM.digest, IMAGE.digest]
+    assert [image.digest for image in load_images(source, "v2")] == [ARM.digest]
+    with pytest.raises(UnsupportedImage, match="lists no image"):
+        load_images(source, "v3")
+    with pytest.raises(UnsupportedImage, match="artifact"):
+        load_images(MemorySource({"v1": FakeArtifact()}))
+
+
+def nested(source: MemorySource, *children: str) -> str:
+    """Adds an index of indexes; returns its digest."""
+    entries = [{"mediaType": OCI_INDEX, "digest": digest, "size": 1} for digest in children]
+    content = canonical_json({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
+    source.blobs[digest_of(content)] = content
+    return digest_of(content)
+
+
+def test_platforms_of_nested_indexes_are_read_once() -> None:
+    inner = FakeIndex([ARM])
+    source = MemorySource({"v1": inner, "v2": FakeIndex([IMAGE, ARM])})
+    top = nested(source, nested(source, inner.digest), source.tags["v2"], inner.digest)
+    assert [image.digest for image in load_images(source, top)] == [IMAGE.digest, ARM.digest]
+
+
+def test_an_index_of_too_many() -> None:
+    source = MemorySource({"v1": ARM})
+    source.blobs |= {f"sha256:{number:064x}": ARM.manifest for number in range(300)}
+    top = nested(source, *(digest for digest in source.blobs if digest.startswith("sha256:0000")))
+    with pytest.raises(ManifestInvalid, match="more than 256"):
+        load_images(source, top)
 
 
 def test_the_only_image_of_an_index_needs_no_platform() -> None:
@@ -295,3 +349,22 @@ def test_platforms_match_with_or_without_a_variant(offered: str, wanted: str, fi
 def test_every_error_is_of_the_tree(tmp_path: Path) -> None:
     with pytest.raises(HullwatchError):
         open_source(Target(kind="docker-archive", path=str(tmp_path)))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 200_000])
+def test_an_index_that_is_not_json(tmp_path: Path, content: bytes) -> None:
+    write_oci_layout(tmp_path, {"v1": IMAGE})
+    (tmp_path / "index.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"index\.json is not JSON"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 200_000])
+def test_a_manifest_json_that_is_not_json(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "image.tar"
+    with tarfile.open(path, "w") as archive:
+        info = tarfile.TarInfo("manifest.json")
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    with pytest.raises(UserError, match=r"manifest\.json is not JSON"):
+        opened(path).manifest()

@@ -63,10 +63,8 @@ def read_image(
 
 def source_of(target: Target) -> Source:
     """The source of a target; an ECR address is read through AWS's own API and credentials."""
-    if target.kind != "registry":
-        if not Path(target.path).exists():
-            raise UserError(f"there is nothing at {target.path}")
-        return open_source(target)
+    if target.kind != "registry" and not Path(target.path).exists():
+        raise UserError(f"there is nothing at {target.path}")
     if target.ecr:
         import boto3
         import urllib3
@@ -74,10 +72,9 @@ def source_of(target: Target) -> Source:
         from hullwatch.aws.ecr import Repository
 
         client = boto3.client("ecr", region_name=target.ecr.region)
-        return Repository(client, urllib3.PoolManager(retries=False), target.repository)
-    from hullwatch.images.sources.registry import Registry
-
-    return Registry(target.host, target.repository)
+        http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=10, read=60), retries=False)
+        return Repository(client, http, target.repository)
+    return open_source(target)
 
 
 def _indexes(

@@ -52,7 +52,7 @@ def scan(
         ),
     ],
     platform: Annotated[
-        str, typer.Option(metavar="OS/ARCH", help="Which image of an index to scan; default linux/amd64.")
+        str, typer.Option(metavar="OS/ARCH", help="Which image of an index to scan; default this machine's.")
     ] = "",
     advisories: Advisories = None,
     no_match: Annotated[bool, typer.Option("--no-match", help="Only list what the image contains.")] = False,

@@ -58,18 +58,15 @@ class Credentials:
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> Credentials:
         """Those of the user: ``REGISTRY_AUTH_FILE``, then Docker's, then the containers tools'."""
-        home = Path(variables["HOME"]) if variables.get("HOME") else Path.home()
-        docker = Path(variables.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
-        config_home = Path(variables.get("XDG_CONFIG_HOME") or home / ".config")
+        home = variables.get("HOME") or Path.home()
         runtime = variables.get("XDG_RUNTIME_DIR")
-        return cls(
-            [
-                *([Path(variables["REGISTRY_AUTH_FILE"])] if variables.get("REGISTRY_AUTH_FILE") else []),
-                docker,
-                *([Path(runtime) / "containers" / "auth.json"] if runtime else []),
-                config_home / "containers" / "auth.json",
-            ]
+        places = (
+            variables.get("REGISTRY_AUTH_FILE"),
+            f"{variables.get('DOCKER_CONFIG') or f'{home}/.docker'}/config.json",
+            runtime and f"{runtime}/containers/auth.json",
+            f"{variables.get('XDG_CONFIG_HOME') or f'{home}/.config'}/containers/auth.json",
         )
+        return cls([Path(place) for place in places if place])
 
     def find(self, host: str, repository: str) -> Credential | None:
         """The credential for a repository, from the first file that has one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform as host
 from pathlib import Path
 
 from hullwatch.errors import ManifestInvalid, UnsupportedImage, UserError
@@ -15,10 +16,12 @@ from hullwatch.images.sources.docker_archive import DockerArchive
 from hullwatch.images.sources.files import ArchiveFiles, DirectoryFiles
 from hullwatch.images.sources.oci_layout import OciLayout
 
-#: What is read from an index of several platforms when the user names none.
-DEFAULT_PLATFORM = Platform(os="linux", architecture="amd64")
+#: Go's names for the machines that Python names otherwise.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
 #: An index of indexes is legal; more than this is a loop or a game.
 _MAX_DEPTH = 4
+#: Manifests below one index; official images have some thirty.
+_MAX_PLATFORMS = 256
 
 
 def open_source(target: Target, *, plain_http: bool = False) -> Source:
@@ -48,7 +51,7 @@ def load_image(source: Source, reference: str = "", platform: Platform | None = 
     """One platform's image, its manifest and configuration verified and joined.
 
     ``platform`` chooses from an index and is checked against a single image. Without one, the only image of
-    an index is taken, or the one for ``linux/amd64``. Raises :class:`~hullwatch.errors.UserError` when the
+    an index is taken, or the one for this machine. Raises :class:`~hullwatch.errors.UserError` when the
     platform is not there and :class:`~hullwatch.errors.UnsupportedImage` for an artifact.
     """
     parsed = load_index(source, reference)
@@ -58,14 +61,45 @@ def load_image(source: Source, reference: str = "", platform: Platform | None = 
         parsed = load_index(source, _choose(parsed, platform).descriptor.digest)
     else:
         raise ManifestInvalid(f"indexes are nested more than {_MAX_DEPTH} deep")
-    if parsed.kind == "artifact" or parsed.config is None:
-        raise UnsupportedImage(
-            f"{parsed.digest} is an artifact ({parsed.artifact_type or 'untyped'}), not an image"
-        )
-    image = read_image(parsed, read_blob(source, parsed.config, MAX_CONFIG))
+    image = _read(source, parsed)
     if platform is not None and not matches(image.platform, platform):
         raise UserError(f"the image is for {image.platform}, not for {platform}")
     return image
+
+
+def load_images(source: Source, reference: str = "") -> list[Image]:
+    """The images of all platforms of an index, or the one that stands there.
+
+    Raises :class:`~hullwatch.errors.UnsupportedImage` when there is none.
+    """
+    top = load_index(source, reference)
+    if top.kind != "index":
+        return [_read(source, top)]
+    images: list[Image] = []
+    seen: set[str] = set()
+    waiting = list(top.children)
+    while waiting:
+        digest = waiting.pop(0).descriptor.digest
+        if digest in seen:
+            continue
+        seen.add(digest)
+        if len(seen) > _MAX_PLATFORMS:
+            raise ManifestInvalid(f"index {top.digest} leads to more than {_MAX_PLATFORMS} manifests")
+        parsed = load_index(source, digest)
+        waiting.extend(parsed.children)
+        if parsed.kind == "image":
+            images.append(_read(source, parsed))
+    if not images:
+        raise UnsupportedImage(f"index {top.digest} lists no image")
+    return images
+
+
+def _read(source: Source, parsed: ParsedManifest) -> Image:
+    if parsed.kind != "image" or parsed.config is None:
+        raise UnsupportedImage(
+            f"{parsed.digest} is an artifact ({parsed.artifact_type or 'untyped'}), not an image"
+        )
+    return read_image(parsed, read_blob(source, parsed.config, MAX_CONFIG))
 
 
 def read_blob(source: Source, descriptor: Descriptor, limit: int) -> bytes:
@@ -94,6 +128,12 @@ def parse_platform(text: str) -> Platform:
     return Platform(os=parts[0], architecture=parts[1], variant=parts[2] if len(parts) == 3 else "")
 
 
+def machine_platform() -> Platform:
+    """What this machine runs, as containers: Linux, whatever is around it."""
+    machine = host.machine().lower()
+    return Platform(os="linux", architecture=_ARCHITECTURES.get(machine, machine))
+
+
 def matches(offered: Platform, wanted: Platform) -> bool:
     """Whether an image for ``offered`` is one for ``wanted``.
 
@@ -110,7 +150,7 @@ def _choose(parsed: ParsedManifest, platform: Platform | None) -> Child:
         raise UnsupportedImage(f"index {parsed.digest} lists no image")
     if platform is None and len(children) == 1:
         return children[0]
-    wanted = platform or DEFAULT_PLATFORM
+    wanted = platform or machine_platform()
     for child in children:
         # A nested index may say nothing of platforms; what is in it is looked at next.
         if matches(child.platform, wanted) or child.platform == Platform():

@@ -66,7 +66,7 @@ class DockerArchive:
             document = msgspec.json.decode(read_file(self._files, "manifest.json", MAX_MANIFEST))
         except FileNotFoundError:
             raise UserError(f"{self._files} is neither a docker archive nor an OCI layout") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UserError(f"{self._files}: manifest.json is not JSON: {error}") from None
         if not isinstance(document, list):
             raise UserError(f"{self._files}: manifest.json is not a list")
@@ -140,7 +140,7 @@ def _is_called(image: _ArchivedImage, reference: str) -> bool:
 def _diff_ids(config: bytes) -> list[str]:
     try:
         document = msgspec.json.decode(config)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestInvalid(f"the image configuration is not JSON: {error}") from None
     rootfs = document.get("rootfs") if isinstance(document, dict) else None
     diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None

@@ -29,7 +29,7 @@ class OciLayout:
             document = msgspec.json.decode(self._index)
         except OSError as error:
             raise UserError(f"{files} is not an OCI layout: index.json: {error.strerror or error}") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UserError(f"{files}: index.json is not JSON: {error}") from None
         entries = document.get("manifests") if isinstance(document, dict) else None
         self._entries: list[dict[str, Any]] = [

@@ -14,7 +14,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import NoReturn
 
@@ -50,6 +50,11 @@ _MAX_TOKEN = 1 << 20
 _MAX_ERROR = 16 << 10
 #: Characters of a registry's own words in a message.
 _MAX_COMPLAINT = 200
+#: Challenges that are looked at, and characters of each.
+_MAX_CHALLENGES = 8
+_MAX_CHALLENGE = 4096
+#: Connections to one host that are kept: layers may be read side by side.
+_CONNECTIONS = 8
 #: Seconds that a small answer may take, however steadily it drips.
 _BODY_SECONDS = 120
 
@@ -134,7 +139,8 @@ class Registry:
 
     def _get_blob(self, digest: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
         response = self._send(f"{self._base}/blobs/{digest}", headers)
-        if response.status not in (200, 206, 416):
+        # Ranges, and errors that may pass, are the download's to judge.
+        if response.status not in (200, 206, 416) and response.status < 500:
             self._check(response, f"blob {digest}")
         return response
 
@@ -156,7 +162,7 @@ class Registry:
             if not renewed:
                 return response
             self._authorization = renewed
-        response.close()
+        self._discard(response)
         return self._follow("GET", url, headers, self._authorization)[0]
 
     def _follow(
@@ -181,7 +187,7 @@ class Registry:
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or not location or fields:
                 return response, elsewhere
-            response.close()
+            self._discard(response)
             try:
                 url = urllib.parse.urljoin(url, location)
             except ValueError:
@@ -262,7 +268,7 @@ class Registry:
         content = self._body(response, _MAX_TOKEN)
         try:
             answer = msgspec.json.decode(content or b"", type=_TokenAnswer)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             answer = _TokenAnswer()
         token = answer.token or answer.access_token
         # It becomes part of a header.
@@ -299,8 +305,10 @@ class Registry:
             content = self._body(response, _MAX_ERROR) or b""
             document = msgspec.json.decode(content)
             message = document["errors"][0]["message"]
-        except (SourceUnavailable, msgspec.DecodeError, UnicodeDecodeError, LookupError, TypeError):
+        except SourceUnavailable:
             return ""
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
+            return ""  # not the form that the specification gives errors
         text = "".join(letter for letter in str(message) if letter.isprintable())[:_MAX_COMPLAINT]
         return f" ({text})" if text else ""
 
@@ -321,6 +329,11 @@ class Registry:
             response.close()
         return b"".join(parts) if left else None
 
+    def _discard(self, response: urllib3.BaseHTTPResponse) -> None:
+        """Reads what nobody wants, so that the connection can be used again."""
+        with suppress(SourceUnavailable):
+            self._body(response, _MAX_ERROR)
+
     def _unreachable(self, error: HTTPError) -> SourceUnavailable:
         return SourceUnavailable(f"{self._host} does not answer: {error}")
 
@@ -329,10 +342,11 @@ def _pool(host: str, scheme: str) -> urllib3.PoolManager:
     """Connections to a host, through the proxy that the environment names for it."""
     proxy = urllib.request.getproxies().get(scheme)
     if not proxy or host in _LOOPBACK or urllib.request.proxy_bypass(host):
-        return urllib3.PoolManager()
+        return urllib3.PoolManager(maxsize=_CONNECTIONS)
     parts = urllib3.util.parse_url(proxy)
     headers = urllib3.make_headers(proxy_basic_auth=urllib.parse.unquote(parts.auth)) if parts.auth else None
-    return urllib3.ProxyManager(parts._replace(scheme=parts.scheme or "http").url, proxy_headers=headers)
+    url = parts._replace(scheme=parts.scheme or "http", auth=None).url
+    return urllib3.ProxyManager(url, proxy_headers=headers, maxsize=_CONNECTIONS)
 
 
 def _basic(credential: Credential) -> str:
@@ -342,8 +356,8 @@ def _basic(credential: Credential) -> str:
 
 def _challenges(headers: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """Scheme and parameters of each challenge that is known."""
-    for header in headers:
-        pieces = _CHALLENGE.split(header)
+    for header in headers[:_MAX_CHALLENGES]:
+        pieces = _CHALLENGE.split(header[:_MAX_CHALLENGE])
         for scheme, text in zip(pieces[1::2], pieces[2::2], strict=True):
             parameters = {
                 found[1].lower(): re.sub(r"\\(.)", r"\1", found[2]) if found[2] is not None else found[3]

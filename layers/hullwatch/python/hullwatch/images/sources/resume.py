@@ -18,6 +18,8 @@ _PROGRESS = 16 << 20
 #: Seconds before the second of those tries, doubled with each.
 _PAUSE = 0.5
 _CHUNK = 1 << 20
+#: Seconds that passing over what has been read may take.
+_SKIP_SECONDS = 120
 #: Seconds after which fewer bytes than asked for will do.
 _PATIENCE = 1.0
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-", re.ASCII)
@@ -30,7 +32,7 @@ class ResumedDownload:
     """The bytes of one blob, as they are stored, from the start.
 
     A body that ends before ``descriptor.size`` bytes has broken off. Raises
-    :class:`~hullwatch.errors.SourceUnavailable` when it does so again and again,
+    :class:`~hullwatch.errors.SourceUnavailable` when that, or a server's own error, comes again and again,
     :class:`~hullwatch.errors.LayerCorrupt` when the server has fewer bytes than it should, and whatever
     ``request`` raises. More bytes than there should be are passed on: the reader refuses them.
     """
@@ -55,6 +57,8 @@ class ResumedDownload:
             try:
                 content = read_some(self._response or self._open(), size)
             except HTTPError as error:
+                if self._offset >= self._descriptor.size:
+                    return b""  # what broke is only the end of the transfer
                 self._fail(str(error))
                 continue
             self._offset += len(content)
@@ -83,6 +87,8 @@ class ResumedDownload:
         response.close()
         if response.status == 416:
             raise LayerCorrupt(f"blob {self._descriptor.digest} is shorter than its manifest says")
+        if response.status >= 500:
+            raise HTTPError(f"the registry answered {response.status}")
         if response.status in (404, 410):
             raise ImageGone(f"the registry no longer has blob {self._descriptor.digest}")
         raise SourceUnavailable(f"blob {self._descriptor.digest}: the registry answered {response.status}")
@@ -126,5 +132,8 @@ def _first_byte(response: urllib3.BaseHTTPResponse) -> int:
 
 
 def _skip(response: urllib3.BaseHTTPResponse, count: int) -> None:
+    end = time.monotonic() + _SKIP_SECONDS
     while count and (part := read_some(response, min(count, _CHUNK))):
         count -= len(part)
+        if time.monotonic() > end:
+            raise HTTPError(f"coming to where the transfer broke off takes over {_SKIP_SECONDS} seconds")
