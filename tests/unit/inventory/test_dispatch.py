@@ -42,6 +42,14 @@ def collector(name: str, *paths: str) -> Collector:
         ("usr/share/nodejs/abbrev/package.json", ["node"]),
         ("", []),
         ("app/.egg-info", ["python"]),
+        ("app/web.deps.json", ["dotnet"]),
+        ("app/web.json", []),
+        ("opt/conda/conda-meta/numpy-1.26.4-py311.json", ["conda"]),
+        ("usr/lib/ruby/gems/3.1.0/specifications/default/json-2.6.1.gemspec", ["ruby"]),
+        ("srv/gems/rake/rake.gemspec", []),
+        ("app/vendor/composer/installed.json", ["php"]),
+        ("usr/lib/R/library/stats/DESCRIPTION", ["r"]),
+        ("opt/app.war", ["java"]),
     ],
 )
 def test_who_wants_a_path(path: str, names: list[str]) -> None:
@@ -61,7 +69,7 @@ def test_a_collector_is_found_once_however_many_of_its_patterns_fit() -> None:
     assert [found.NAME for found in table.find("x.jar")] == ["a"]
 
 
-@pytest.mark.parametrize("pattern", ["**/*", "a/b*", "*/x/*", "**/*.tar.gz", "**/a*b"])
+@pytest.mark.parametrize("pattern", ["**/*", "a/b*", "*/x/*", "**/a*b"])
 def test_patterns_that_would_need_a_look_at_every_file_are_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="cannot be looked up"):
         DispatchTable([collector("x", pattern)])

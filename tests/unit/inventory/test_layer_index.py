@@ -41,7 +41,9 @@ def test_what_an_index_says_of_a_layer() -> None:
             "./etc/os-release": "ID=debian\nVERSION_ID=12\n",
             "./var/lib/dpkg/": Directory(),
             "/var/lib/dpkg/status": STATUS,
-            "/var/lib/dpkg/info/bash.list": "/.\n/bin/bash\n/usr/lib/x.egg-info\n",
+            "/var/lib/dpkg/info/bash.list": (
+                "/.\n/bin/bash\n/usr/lib/x.egg-info\n/usr/share/doc/bash/copyright\n/usr/lib/x.py\n"
+            ),
             "usr/bin/sudo": File(b"\x7fELF", mode=0o4755),
             "usr/bin/wall": File(b"\x7fELF", mode=0o2755),
             "tmp/open": File(b"", mode=0o666),
@@ -62,8 +64,8 @@ def test_what_an_index_says_of_a_layer() -> None:
         ("var/lib/dpkg/info/bash.list", "dpkg"),
     ]
     assert found.documents[0].os is not None
-    # Of the files a package owns, those alone that some collector looks at.
-    assert found.documents[2].owned == ("usr/lib/x.egg-info",)
+    # Of the files a package owns, those alone that some collector looks at or that may be programs.
+    assert found.documents[2].owned == ("bin/bash", "usr/lib/x.egg-info")
     assert found.whiteouts == ("etc/motd", "gone")
     assert found.opaque == ("app/conf", "")
     assert names(found) == [

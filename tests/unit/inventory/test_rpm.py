@@ -1,6 +1,7 @@
 import io
 import sqlite3
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from hullwatch.inventory.collectors import rpm
 from hullwatch.inventory.package import Package
 from hullwatch.inventory.records import Ownership, Record, Unreadable
+from hullwatch.inventory.rpmdb import DatabaseInvalid
 from hullwatch.inventory.rpmdb.header import Header, HeaderInvalid, split_source_rpm
-from hullwatch.inventory.rpmdb.sqlite import DatabaseInvalid, has_unmerged_changes, read_headers
+from hullwatch.inventory.rpmdb.sqlite import has_unmerged_changes, read_headers
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "collectors" / "rpmdb.sqlite.zst"
 DATABASE = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(FIXTURE.read_bytes())).read()
@@ -63,8 +65,8 @@ def test_a_database_that_rpm_wrote() -> None:
     )
     # An epoch of zero is none.
     assert found["six-doc"].version == "2.0-9.el9"
-    (ownership,) = [record for record in records if isinstance(record, Ownership)]
-    assert sorted(ownership.paths) == [
+    owned = [path for record in records if isinstance(record, Ownership) for path in record.paths]
+    assert sorted(owned) == [
         "usr/lib/python3.9/site-packages/six-1.15.0.dist-info/METADATA",
         "usr/lib/python3.9/site-packages/six.py",
         "usr/share/doc/six/README",
@@ -139,6 +141,24 @@ def test_counts_that_lie_cost_nothing() -> None:
     assert package.version == "1:1"
 
 
+def test_more_files_than_any_package_has() -> None:
+    many = 600_000
+    read = Header(header(NAME, VERSION, (1117, 8, many, b"\0" * many)))
+    assert read.package(PATH) is not None
+    with pytest.raises(HeaderInvalid, match="too many strings"):
+        read.files()
+    read = Header(header(NAME, VERSION, (1116, 4, many, bytes(4 * many)), (1117, 8, 1, b"a\0")))
+    with pytest.raises(HeaderInvalid, match="too many numbers"):
+        read.files()
+
+
+def test_names_that_share_a_long_directory() -> None:
+    directory, count = b"/" + b"d" * 40_000 + b"/\0", 2000
+    tags = (1118, 8, 1, directory), (1117, 8, count, b"x\0" * count), (1116, 4, count, bytes(4 * count))
+    with pytest.raises(HeaderInvalid, match="too long"):
+        Header(header(NAME, VERSION, *tags)).files()
+
+
 def test_damaged_headers_cost_themselves_and_are_counted() -> None:
     records, complaint = parse(database(TABLE, blobs=(b"", HEADERS[0], b"\xff" * 40, "text")))
     assert len([record for record in records if isinstance(record, Package)]) == 1
@@ -152,6 +172,15 @@ def test_damaged_databases(changes: list[tuple[int, int]]) -> None:
     for at, value in changes:
         damaged[at] = value
     parse(bytes(damaged))
+
+
+def test_what_fuzzing_found() -> None:
+    found = sorted((FIXTURE.parent / "fuzzed").glob("*.sqlite"))
+    assert found
+    for path in found:
+        # Another version of SQLite may make something else of it, but nothing else may come out of it.
+        with suppress(DatabaseInvalid):
+            list(read_headers(path.read_bytes()))
 
 
 @pytest.mark.parametrize("size", [0, 10, 100, 4096, 50_000])

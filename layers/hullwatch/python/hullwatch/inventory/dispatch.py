@@ -12,8 +12,8 @@ from itertools import chain
 from operator import eq
 from typing import cast
 
-from hullwatch.inventory import collectors
-from hullwatch.inventory.records import Collector
+from hullwatch.inventory import collectors, programs
+from hullwatch.inventory.records import Collector, ProgramCollector
 
 #: Part of the analyzer version: counted up when the layer index itself changes its meaning.
 _LAYER_INDEX_VERSION = 1
@@ -50,8 +50,8 @@ class DispatchTable:
         entry = (_compile(pattern), collector)
         if "*" not in name:
             self._by_name.setdefault(name, []).append(entry)
-        elif name.startswith("*.") and "*" not in name[1:] and "." not in name[2:]:
-            self._by_extension.setdefault(name[2:], []).append(entry)
+        elif name.startswith("*.") and "*" not in name[1:]:
+            self._by_extension.setdefault(name[name.rfind(".") + 1 :], []).append(entry)
         elif name == "*" and "*" not in directory:
             self._by_directory.setdefault(directory, []).append(entry)
         else:
@@ -68,6 +68,13 @@ def all_collectors() -> tuple[Collector, ...]:
 
 
 @cache
+def program_collectors() -> tuple[ProgramCollector, ...]:
+    """Every collector of what is in programs, in the order of their names."""
+    names = sorted(module.name for module in pkgutil.iter_modules(programs.__path__))
+    return tuple(cast("ProgramCollector", import_module(f"{programs.__name__}.{name}")) for name in names)
+
+
+@cache
 def dispatch_table() -> DispatchTable:
     """The table of all collectors."""
     return DispatchTable(all_collectors())
@@ -79,7 +86,8 @@ def analyzer() -> str:
 
     Layer indexes of another analyzer are made again.
     """
-    versions = "\n".join(f"{collector.NAME}={collector.VERSION}" for collector in all_collectors())
+    everyone: tuple[Collector | ProgramCollector, ...] = (*all_collectors(), *program_collectors())
+    versions = "\n".join(f"{collector.NAME}={collector.VERSION}" for collector in everyone)
     return f"{_LAYER_INDEX_VERSION}-{hashlib.sha256(versions.encode()).hexdigest()[:12]}"
 
 

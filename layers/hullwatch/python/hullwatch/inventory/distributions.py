@@ -1,7 +1,7 @@
 """Distributions as data: what OSV calls their ecosystem, and how it writes their releases.
 
-Ecosystem names: OSV schema, "Defined ecosystems". Amazon Linux, Bottlerocket and Oracle Linux have none there;
-theirs are made the same way.
+Ecosystem names: OSV schema, "Defined ecosystems". Amazon Linux, Bottlerocket and Oracle Linux have none
+there; theirs are made the same way.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Literal
 import msgspec
 
 #: How a release is written after the ecosystem's name. ``major``: ``12`` of ``12.4``. ``minor``: ``4.0`` of
-#: ``4.0.1``. ``alpine``: ``v3.16`` of ``3.16.2``, or ``edge``. ``amazon``: ``2023``, and ``1`` of ``2018.03``.
-#: ``ubuntu``: ``22.04:LTS``, ``23.10``. ``service-pack``: ``15 SP5`` of ``15.5``, but ``16.0`` of ``16.0``.
-#: ``whole``: as it stands. ``none``: not at all.
+#: ``4.0.1``. ``alpine``: ``v3.16`` of ``3.16.2``, or ``edge``. ``amazon``: ``2023``, and ``1`` of
+#: ``2018.03``. ``ubuntu``: ``22.04:LTS``, ``23.10``. ``service-pack``: ``15 SP5`` of ``15.5``, but ``16.0``
+#: of ``16.0``. ``whole``: as it stands. ``none``: not at all.
 ReleaseStyle = Literal["major", "minor", "alpine", "amazon", "ubuntu", "service-pack", "whole", "none"]
 
 
@@ -74,6 +74,13 @@ DEBIAN_RELEASES: dict[str, str] = {
 
 #: Language packages: purl type to ecosystem. These have no release.
 LANGUAGES: dict[str, str] = {
+    "cargo": "crates.io",
+    "composer": "Packagist",
+    "cran": "CRAN",
+    "gem": "RubyGems",
+    "golang": "Go",
+    "maven": "Maven",
     "npm": "npm",
+    "nuget": "NuGet",
     "pypi": "PyPI",
 }

@@ -13,6 +13,9 @@ from hullwatch.inventory.package import OsRelease, Package
 #: Package formats of distributions; everything else belongs to a language.
 DISTRIBUTION_TYPES = frozenset({"deb", "apk", "opkg", "rpm"})
 
+#: Purl types whose names have their namespace in front, before the last slash.
+_WITH_NAMESPACE = frozenset({"composer", "golang", "npm"})
+
 _MINOR = re.compile(r"\d+\.\d+")
 
 
@@ -90,7 +93,7 @@ def _purl_name(package: Package, os: OsRelease) -> tuple[str, str, str]:
     if package.type in DISTRIBUTION_TYPES:
         version = package.version.rpartition(":")[2] if package.type == "rpm" else package.version
         return os.id, package.name, version
-    if package.type == "npm":
+    if package.type in _WITH_NAMESPACE:
         scope, _, name = package.name.rpartition("/")
         return scope, name, package.version
     if package.type == "maven":

@@ -5,6 +5,10 @@ The index of a layer depends on the layer and the analyzer alone, never on what 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
 import msgspec
 import zstandard
 
@@ -14,16 +18,27 @@ from hullwatch.images.sources import Readable
 from hullwatch.indexing.budget import Budget
 from hullwatch.indexing.stream import LayerStream
 from hullwatch.indexing.tar import Entry, TarWalk
-from hullwatch.inventory.dispatch import analyzer, dispatch_table
+from hullwatch.inventory import elf
+from hullwatch.inventory.dispatch import analyzer, dispatch_table, program_collectors
 from hullwatch.inventory.package import OsRelease, Package, Problem
-from hullwatch.inventory.records import Collector, Ownership, Record, Unreadable
+from hullwatch.inventory.records import Collector, Ownership, ProgramCollector, Record, Unreadable
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 #: AUFS' own files, which say nothing about the image (OCI image specification, layer.md, "Whiteouts").
 _AUFS = ".wh..wh."
 
+_EXECUTABLE = 0o111
 _SETUID, _SETGID, _STICKY, _WORLD_WRITABLE = 0o4000, 0o2000, 0o1000, 0o0002
+#: Directories of distributions without programs, and what the names of programs end in when in letters.
+_WITHOUT_PROGRAMS = (
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/share/zoneinfo",
+    "usr/include",
+)
+_PROGRAM_EXTENSIONS = frozenset({"", "bin", "so", "node", "real", "distrib"})
 #: Paths that one list of facts names; beyond that it only counts.
 _MAX_FACTS = 1000
 #: Characters of a collector's complaint, and of all that it says of one package.
@@ -120,6 +135,7 @@ class _Builder:
         self._budget = budget
         self._allowance = _Allowance(budget)
         self._table = dispatch_table()
+        self._programs = program_collectors()
         # By path and collector, since a later entry of the same path replaces the earlier one.
         self._documents: dict[str, list[Document]] = {}
         self._problems: dict[str, list[Problem]] = {}
@@ -149,6 +165,12 @@ class _Builder:
             self._forget(path)
             self._directories.discard(path)
             self._collect(entry, wanted_by)
+        elif path in self._documents or path in self._problems:
+            self._forget(path)
+        if entry.kind == "file" and entry.mode & _EXECUTABLE and not entry.sparse and not wanted_by:
+            self._collect_program(entry)
+        elif entry.kind == "hardlink" and not wanted_by and entry.link in self._documents:
+            self._collect_link(entry)
 
     def build(self, stream: LayerStream, walk: TarWalk, layer: Layer) -> LayerIndex:
         digest = layer.descriptor.digest
@@ -209,7 +231,19 @@ class _Builder:
             return
         content = entry.read()
         for collector in wanted_by:
-            self._run(collector, entry.path, content)
+            self._run(collector.NAME, entry.path, _lazily(collector, entry.path, content))
+
+    def _collect_program(self, entry: Entry) -> None:
+        """What a program says of itself; any other executable file says nothing."""
+        path = entry.path
+        found: dict[str, list[Iterable[Package]]] = {}
+        try:
+            for collector, excerpt in elf.excerpts(entry.pieces(), self._programs):
+                found.setdefault(collector.NAME, []).append(_lazily(collector, path, excerpt))
+        except Unreadable as error:
+            self._problem(path, "UNREADABLE", str(error))
+        for name, packages in found.items():
+            self._run(name, path, _distinct(chain.from_iterable(packages)))
 
     def _collect_link(self, entry: Entry) -> None:
         """A second name of a file of this layer: it says the same, from another place."""
@@ -221,22 +255,22 @@ class _Builder:
             return
         self._documents[entry.path] = [_moved(document, entry.path) for document in found]
 
-    def _run(self, collector: Collector, path: str, content: bytes) -> None:
+    def _run(self, name: str, path: str, records: Iterable[Record]) -> None:
         packages: list[Package] = []
         owned: list[str] = []
         release: OsRelease | None = None
         try:
-            for record in collector.parse(path, content):
+            for record in records:
                 release = self._sort(record, packages, owned) or release
         except PermanentError:
             raise
         except Unreadable as error:
             self._problem(path, "UNREADABLE", str(error))
         except Exception as error:  # one file must never cost the others
-            self._problem(path, "UNREADABLE", f"collector {collector.NAME}: {type(error).__name__}: {error}")
+            self._problem(path, "UNREADABLE", f"collector {name}: {type(error).__name__}: {error}")
         if packages or owned or release:
             document = Document(
-                path=path, collector=collector.NAME, packages=tuple(packages), os=release, owned=tuple(owned)
+                path=path, collector=name, packages=tuple(packages), os=release, owned=tuple(owned)
             )
             self._documents.setdefault(path, []).append(document)
 
@@ -246,7 +280,7 @@ class _Builder:
                 self._allowance.take(_RECORD_BYTES + _checked_length(record))
                 packages.append(record)
             case Ownership():
-                wanted = [path for path in record.paths if self._table.find(path)]
+                wanted = [path for path in record.paths if _may_be_program(path) or self._table.find(path)]
                 self._allowance.take(sum(map(len, wanted)))
                 owned.extend(wanted)
             case OsRelease():
@@ -320,6 +354,29 @@ class _PathList:
 
     def finish(self) -> Paths:
         return Paths(named=tuple(self._named), total=self._total)
+
+
+def _lazily(collector: Collector | ProgramCollector, path: str, content: bytes) -> Iterator[Any]:
+    """What a collector makes of a file, whose errors come with the first record at the earliest."""
+    yield from collector.parse(path, content)
+
+
+def _distinct(packages: Iterable[Package]) -> Iterator[Package]:
+    """The packages of a program: it may say the same in several places."""
+    seen = set[Package]()
+    for package in packages:
+        if package not in seen:
+            seen.add(package)
+            yield package
+
+
+def _may_be_program(path: str) -> bool:
+    """Whether a distribution may have put a program there: by its name alone."""
+    directory, _, name = path.rpartition("/")
+    extension = name.rpartition(".")[2] if "." in name else ""
+    return not directory.startswith(_WITHOUT_PROGRAMS) and (
+        extension in _PROGRAM_EXTENSIONS or not extension.isalpha()
+    )
 
 
 def _moved(document: Document, path: str) -> Document:

@@ -86,12 +86,19 @@ class _Overlay:
         }
 
     def os(self) -> OsRelease:
-        """The distribution, from the best of the files that name one."""
-        for path in os_release.PATHS:
-            for document in self._documents(path):
-                if document.os:
-                    return document.os
-        return OsRelease()
+        """The distribution, from the best of the files that name one, with all content sets."""
+        named = (document.os for path in os_release.PATHS for document in self._documents(path))
+        release = next((found for found in named if found), OsRelease())
+        content_sets = {
+            name
+            for file in self._files.values()
+            for document in file.documents
+            if document.os
+            for name in document.os.content_sets
+        }
+        if not content_sets:
+            return release
+        return msgspec.structs.replace(release, content_sets=tuple(sorted(content_sets)))
 
     def packages(self) -> tuple[list[Package], list[Package]]:
         """The packages, and the language records that a distribution package already speaks for."""

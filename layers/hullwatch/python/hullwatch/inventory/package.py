@@ -17,9 +17,11 @@ class OsRelease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id_like: tuple[str, ...] = ()
     codename: str = ""
     name: str = ""
+    #: Red Hat: repositories that the packages were taken from, sorted (``rhel-9-for-x86_64-baseos-rpms``).
+    content_sets: tuple[str, ...] = ()
 
 
-class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One package of one version in one layer (from a collector) or image (after the overlay).
 
     A collector fills everything but ``ecosystem``, ``purl`` and ``layer``, which depend on the whole image:

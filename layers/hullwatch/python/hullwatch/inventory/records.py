@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Protocol
 
 import msgspec
 
 from hullwatch.inventory.package import OsRelease, Package
 
+_BATCH = 4096
+
 
 class Ownership(msgspec.Struct, frozen=True, kw_only=True):
     """Files that distribution packages installed, relative to the root and without a leading slash."""
 
     paths: tuple[str, ...]
+
+
+def ownerships(paths: Iterable[str]) -> Iterator[Ownership]:
+    """Records of some files each, so that a list of any length takes little memory."""
+    remaining = iter(paths)
+    while batch := tuple(islice(remaining, _BATCH)):
+        yield Ownership(paths=batch)
 
 
 #: One thing that a file says.
@@ -43,4 +53,23 @@ class Collector(Protocol):
 
         Raises :class:`Unreadable` with one line for people. Any other exception is taken for the same.
         """
+        ...
+
+
+class ProgramCollector(Protocol):
+    """One language's word on its compiled programs: a module of :mod:`hullwatch.inventory.programs`."""
+
+    NAME: str
+    VERSION: int
+    #: Bytes with which what it reads begins.
+    MARKS: tuple[bytes, ...]
+    #: Bytes from the mark on that it reads at most.
+    MAX_BYTES: int
+
+    def begins(self, head: bytes) -> bool:
+        """Whether ``head``, a mark and up to some 250 bytes after it, is what it reads."""
+        ...
+
+    def parse(self, path: str, excerpt: bytes) -> Iterable[Package]:
+        """The packages in a program, from the mark on. Pure; raises :class:`Unreadable`."""
         ...

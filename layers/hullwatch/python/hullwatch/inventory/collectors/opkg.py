@@ -1,11 +1,13 @@
-"""opkg packages (OpenWrt, Yocto): a status file of stanzas as dpkg has them, and a list of files per package."""
+"""opkg packages (OpenWrt, Yocto): a status file of stanzas as dpkg has them, and a list of files for each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import io
+from collections.abc import Iterable
 
 from hullwatch.inventory.package import Package
-from hullwatch.inventory.records import Ownership, Record
+from hullwatch.inventory.records import Record, ownerships
+from hullwatch.inventory.stanzas import read_stanzas
 
 NAME = "opkg"
 VERSION = 1
@@ -18,43 +20,43 @@ PATHS = (
     "opt/lib/opkg/status",
     "opt/lib/opkg/info/*.list",
 )
-MAX_BYTES = 16 << 20
+MAX_BYTES = 4 << 20
 
 #: States in which a package's files are in place (libopkg, ``pkg.h``).
 _INSTALLED = frozenset({"installed", "unpacked"})
-_FIELDS = frozenset({"Package", "Version", "Status", "Architecture", "License", "Maintainer"})
+_FIELDS = frozenset({b"Package", b"Version", b"Status", b"Architecture", b"License", b"Maintainer"})
 
 
 def parse(path: str, content: bytes) -> Iterable[Record]:
     """The packages of a status file, or the files of a list."""
-    text = content.decode("utf-8", "backslashreplace")
+    lines = io.BytesIO(content)
     if path.endswith(".list"):
         # Yocto's opkg writes the mode after the path.
-        names = (line.partition("\t")[0].strip("/") for line in text.splitlines())
-        return [Ownership(paths=tuple(name for name in names if name))]
-    return _packages(path, text)
+        names = (_text(line.partition(b"\t")[0]).strip("/\n") for line in lines)
+        return ownerships(name for name in names if name)
+    stanzas = read_stanzas(content, _FIELDS)
+    return (package for fields in stanzas if (package := _package(path, fields)))
 
 
-def _packages(path: str, text: str) -> Iterator[Package]:
-    for stanza in text.split("\n\n"):
-        fields = dict[str, str]()
-        for line in stanza.split("\n"):
-            key, colon, value = line.partition(":")
-            if colon and key in _FIELDS:
-                fields[key] = value.strip()
-        name, version = fields.get("Package"), fields.get("Version")
-        # "want flag state"
-        state = fields.get("Status", "").rpartition(" ")[2]
-        if not name or not version or state not in _INSTALLED:
-            continue
-        yield Package(
-            type="opkg",
-            name=name,
-            version=version,
-            arch=fields.get("Architecture", ""),
-            source_name=name,
-            source_version=version,
-            licenses=(fields["License"],) if fields.get("License") else (),
-            vendor=fields.get("Maintainer", ""),
-            locations=(path,),
-        )
+def _package(path: str, fields: dict[bytes, str]) -> Package | None:
+    """The package of a stanza; ``None`` when it is not installed."""
+    name, version = fields.get(b"Package"), fields.get(b"Version")
+    # "want flag state"
+    state = fields.get(b"Status", "").rpartition(" ")[2]
+    if not name or not version or state not in _INSTALLED:
+        return None
+    return Package(
+        type="opkg",
+        name=name,
+        version=version,
+        arch=fields.get(b"Architecture", ""),
+        source_name=name,
+        source_version=version,
+        licenses=(fields[b"License"],) if fields.get(b"License") else (),
+        vendor=fields.get(b"Maintainer", ""),
+        locations=(path,),
+    )
+
+
+def _text(part: bytes) -> str:
+    return part.decode("utf-8", "backslashreplace")

@@ -33,6 +33,8 @@ PATHS = (
 )
 MAX_BYTES = 128 << 20
 
+#: Damaged headers after which the rest of a database is not worth the time.
+_MAX_DAMAGED = 1000
 _READERS = {
     "Packages": bdb.read_headers,
     "Packages.db": ndb.read_headers,
@@ -51,8 +53,6 @@ def parse(path: str, content: bytes) -> Iterable[Record]:
                 "the last changes of the rpm database are in its write-ahead log, which is not read"
             )
         return ()
-    if not content:
-        return ()  # what rpm leaves of a database it has replaced, or has not yet written
     return _packages(path, _READERS[name](content))
 
 
@@ -83,9 +83,7 @@ def _listed(path: str, text: str) -> Iterator[Record]:
 
 def _packages(path: str, blobs: Iterable[bytes]) -> Iterator[Record]:
     """What can be read comes first, then the complaint about what cannot."""
-    owned: list[str] = []
     damaged = 0
-    complaint = ""
     try:
         for blob in blobs:
             try:
@@ -94,14 +92,13 @@ def _packages(path: str, blobs: Iterable[bytes]) -> Iterator[Record]:
                 files = header.files()
             except HeaderInvalid:
                 damaged += 1
+                if damaged == _MAX_DAMAGED:
+                    raise DatabaseInvalid(f"it has {damaged} damaged headers or more") from None
                 continue
             if package:
-                owned.extend(name.lstrip("/") for name in files)
                 yield package
+                yield Ownership(paths=tuple(name.lstrip("/") for name in files))
     except DatabaseInvalid as error:
-        complaint = f"the rpm database is damaged: {error}"
-    yield Ownership(paths=tuple(owned))
+        raise Unreadable(f"the rpm database is damaged: {error}") from None
     if damaged:
-        complaint = complaint or f"{damaged} headers of the rpm database are damaged"
-    if complaint:
-        raise Unreadable(complaint)
+        raise Unreadable(f"{damaged} headers of the rpm database are damaged")

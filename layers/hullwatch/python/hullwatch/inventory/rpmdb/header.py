@@ -23,6 +23,9 @@ _INT32, _STRING, _STRING_ARRAY, _I18N_STRING = 4, 6, 8, 9
 #: rpm's own limits (``header.c``): entries, and bytes of data.
 _MAX_ENTRIES = 0xFFFF
 _MAX_DATA = 0x0FFFFFFF
+#: Files of one package, and characters of all their paths: some ten times what the largest packages have.
+_MAX_FILES = 500_000
+_MAX_PATHS = 64 << 20
 _LEAD = struct.Struct(">II")
 _ENTRY = struct.Struct(">IIII")
 #: Imported public keys stand in the database like packages.
@@ -75,16 +78,24 @@ class Header:
         )
 
     def files(self) -> list[str]:
-        """The package's files, absolute. Since rpm 4 a name is a directory's number and a base name."""
+        """The package's files, absolute. Since rpm 4 a name is a directory's number and a base name.
+
+        Raises :class:`HeaderInvalid` for more than any package has: many names may share a long directory.
+        """
         directories, indexes = self._strings(_DIRNAMES), self._integers(_DIRINDEXES)
         names = self._strings(_BASENAMES)
         if not names:
             return self._strings(_OLDFILENAMES)
-        return [
-            directories[index] + name
-            for index, name in zip(indexes, names, strict=False)
-            if index < len(directories)
-        ]
+        paths: list[str] = []
+        room = _MAX_PATHS
+        for index, name in zip(indexes, names, strict=False):
+            if index < len(directories):
+                path = directories[index] + name
+                room -= len(path)
+                if room < 0:
+                    raise HeaderInvalid("its file names are too long")
+                paths.append(path)
+        return paths
 
     def _string(self, tag: int) -> str:
         return next(iter(self._strings(tag)), "")
@@ -95,7 +106,11 @@ class Header:
             count = 1
         elif kind not in (_STRING_ARRAY, _I18N_STRING):
             return []
-        # Every string ends with a NUL, so a count that lies cannot give more of them than there are bytes.
+        if count > _MAX_FILES:
+            # It may lie: every string ends with a NUL.
+            count = self._data.count(b"\0", offset)
+            if count > _MAX_FILES:
+                raise HeaderInvalid("too many strings")
         parts = self._data[offset:].split(b"\0", count)[:count] if count else []
         return [part.decode("utf-8", "backslashreplace") for part in parts]
 
@@ -104,6 +119,8 @@ class Header:
         if kind != _INT32:
             return ()
         count = min(count, (len(self._data) - offset) // 4)
+        if count > _MAX_FILES:
+            raise HeaderInvalid("too many numbers")
         return struct.unpack_from(f">{count}I", self._data, offset)
 
 

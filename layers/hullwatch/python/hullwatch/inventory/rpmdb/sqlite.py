@@ -57,8 +57,12 @@ def read_headers(content: bytes) -> Iterator[bytes]:
                     raise DatabaseInvalid("more headers than the file has room for")
                 if isinstance(blob, bytes):
                     yield blob
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        # Its own words may quote a damaged schema.
         raise DatabaseInvalid(f"SQLite: {error}") from None
+    except MemoryError:
+        # What it says of some damaged pages, long before memory is short.
+        raise DatabaseInvalid("SQLite: a damaged page") from None
 
 
 def _check_schema(connection: sqlite3.Connection) -> None:
