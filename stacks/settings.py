@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from hullwatch.advisories.feeds import FEEDS
+from hullwatch.advisories.feeds import FEEDS, OPT_IN
 from hullwatch.errors import ConfigurationError
 from hullwatch.settings import Settings as RuntimeSettings
 
@@ -84,7 +84,9 @@ class Findings(_Section):
 class Advisories(_Section):
     """Where advisories come from, and how often."""
 
-    feeds: Annotated[tuple[FeedName, ...], Field(min_length=1)] = tuple(FEEDS)
+    feeds: Annotated[tuple[FeedName, ...], Field(min_length=1)] = tuple(
+        name for name in FEEDS if name not in OPT_IN
+    )
     """The feeds to read, by name."""
     refresh: Annotated[str, Field(pattern=r"^(rate|cron)\([^)]+\)$")] = "rate(6 hours)"
     """When feeds are read, as an EventBridge Scheduler expression."""

@@ -13,7 +13,7 @@ import urllib3
 
 from fakes.feeds import NOW, Mirror, osv_record
 from hullwatch.advisories import fetch as fetching
-from hullwatch.advisories.feeds import kev
+from hullwatch.advisories.feeds import amazon, kev
 from hullwatch.advisories.feeds.feed import Document
 from hullwatch.advisories.fetch import Fetched, fetch, update
 from hullwatch.errors import ConfigurationError
@@ -231,3 +231,62 @@ def test_a_lost_record_of_what_was_fetched_only_costs_a_transfer(server: Server,
     assert msgspec.json.decode(state.read_bytes())[KEV]["etag"] == '"1"'
     state.write_text("{")
     assert fetch_kev(local, server.url).outcome == "new"
+
+
+REPOSITORY = "amazon/2/core"
+
+
+def amazon_answers(server: Server, updateinfo: bytes) -> None:
+    repomd = b'<repomd><data type="updateinfo"><location href="repodata/u.xml"/></data></repomd>'
+    server.answers["mirror.list"] = lambda h: reply(h, 200, f"{server.url}/r1/\n".encode())
+    server.answers["r1/repodata/repomd.xml"] = lambda h: reply(h, 200, repomd)
+    server.answers["r1/repodata/u.xml"] = lambda h: reply(h, 200, updateinfo)
+
+
+UPDATEINFO = (
+    b'<updates><update><id>ALAS2-1</id><pkglist><package name="a" version="1" release="2" epoch="0"/>'
+    b"</pkglist></update></updates>"
+)
+
+
+def amazon_only(server: Server, monkeypatch: pytest.MonkeyPatch, *, optional: bool = False) -> None:
+    (document,) = [d for d in amazon.documents() if d.path.startswith(REPOSITORY)]
+    changed = msgspec.structs.replace(document, url=f"{server.url}/mirror.list", optional=optional)
+    monkeypatch.setattr(amazon, "documents", lambda: (changed,))
+
+
+def test_a_document_under_changing_names_is_looked_for(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amazon_only(server, monkeypatch)
+    amazon_answers(server, UPDATEINFO)
+    (fetched,) = fetch(tmp_path / "m", only=["amazon"], now=NOW)
+    assert fetched.outcome == "new"
+    assert (tmp_path / "m" / REPOSITORY / "updateinfo.xml.gz").read_bytes() == UPDATEINFO
+
+
+@pytest.mark.parametrize("missing", ["mirror.list", "r1/repodata/repomd.xml", "r1/repodata/u.xml"])
+@pytest.mark.parametrize(("optional", "outcome"), [(True, "absent"), (False, "failed")])
+def test_a_way_that_ends_is_absence_for_what_is_optional_and_failure_else(
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    missing: str,
+    optional: bool,
+    outcome: str,
+) -> None:
+    amazon_only(server, monkeypatch, optional=optional)
+    amazon_answers(server, UPDATEINFO)
+    del server.answers[missing]
+    (fetched,) = fetch(tmp_path / "m", only=["amazon"], now=NOW)
+    assert fetched.outcome == outcome
+
+
+def test_a_text_on_the_way_that_never_ends_is_refused(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amazon_only(server, monkeypatch)
+    amazon_answers(server, UPDATEINFO)
+    server.answers["mirror.list"] = lambda h: reply(h, 200, b"x" * (5 * 1024 * 1024))
+    (fetched,) = fetch(tmp_path / "m", only=["amazon"], now=NOW)
+    assert (fetched.outcome, "more than" in fetched.detail) == ("failed", True)

@@ -14,11 +14,22 @@ Key = Literal["source", "binary"]
 #: Enrichment by CVE has a shard of its own.
 ENRICHMENT = "enrichment"
 
-_KEYED_BY_SOURCE = frozenset({"Alpine", "Debian", "SUSE", "Ubuntu", "openSUSE"})
+_KEYED_BY_SOURCE = frozenset({"Alpine", "Chainguard", "Debian", "SUSE", "Ubuntu", "Wolfi", "openSUSE"})
 _KEYED_BY_BINARY = frozenset(
-    {"AlmaLinux", "Amazon Linux", "Azure Linux", "Chainguard", "Photon OS", "Red Hat", "Rocky Linux", "Wolfi"}
+    {
+        "AlmaLinux",
+        "Amazon Linux",
+        "Azure Linux",
+        "Bottlerocket",
+        "Oracle Linux",
+        "Photon OS",
+        "Red Hat",
+        "Rocky Linux",
+    }
 )
-_UNRELEASED = frozenset({"Chainguard", "Wolfi"})
+#: Fixes name binary packages, but states without a fix name the source package.
+_STATES_BY_SOURCE = frozenset({"Red Hat"})
+_UNRELEASED = frozenset({"Bottlerocket", "Chainguard", "Wolfi"})
 
 _PURL_TYPES = {
     "cargo": "crates.io",
@@ -44,6 +55,20 @@ _PEP503 = re.compile(r"[-_.]+")
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9.]+")
 
 
+#: SUSE sells and fixes its server in modules; an installed system is of one service pack.
+_SUSE_MODULE = re.compile(r"SUSE:Linux Enterprise Module for .+ (\d+(?: SP\d+)?)")
+
+
+def installed_as(ecosystem: str) -> str:
+    """The ecosystem that a system belongs to which has packages of the given one.
+
+    ``SUSE:Linux Enterprise Server 15 SP5`` for the packages of any module of that service pack; every other
+    ecosystem itself.
+    """
+    module = _SUSE_MODULE.fullmatch(ecosystem)
+    return f"SUSE:Linux Enterprise Server {module[1]}" if module else ecosystem
+
+
 def family(ecosystem: str) -> str:
     """The ecosystem without its release: ``Debian`` of ``Debian:12``."""
     return ecosystem.partition(":")[0]
@@ -63,6 +88,11 @@ def is_distribution(ecosystem: str) -> bool:
 def key_of(ecosystem: str) -> Key:
     """What the advisories of a distribution are keyed by."""
     return "source" if family(ecosystem) in _KEYED_BY_SOURCE else "binary"
+
+
+def states_by_source(ecosystem: str) -> bool:
+    """Whether advisories without a fix name source packages although fixes name binary ones."""
+    return family(ecosystem) in _STATES_BY_SOURCE
 
 
 def has_releases(ecosystem: str) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import filecmp
+import functools
+import io
 import os
 import shutil
 import tempfile
@@ -24,7 +26,7 @@ import urllib3
 
 from hullwatch import __version__
 from hullwatch.advisories import build, store
-from hullwatch.advisories.feeds import FEEDS
+from hullwatch.advisories.feeds import FEEDS, OPT_IN
 from hullwatch.advisories.feeds.feed import Document, Feed
 from hullwatch.advisories.record import Reading
 from hullwatch.errors import ConfigurationError, FeedInvalid, HullwatchError, SourceUnavailable
@@ -41,6 +43,10 @@ _RETRIES = urllib3.Retry(total=3, backoff_factor=1, redirect=0, status_forcelist
 
 #: ``absent``: not published, or not in this mirror, and never had.
 Outcome = Literal["new", "unchanged", "absent", "failed"]
+
+
+class _AbsentError(Exception):
+    """A text on the way to a document is not there."""
 
 
 class Copy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -116,7 +122,7 @@ def fetch(
     copies = _copies(mirror)
     outcomes = []
     for name, feed in FEEDS.items():
-        if only and name not in only:
+        if name not in only and (only or name in OPT_IN):
             continue
         for document, origin in _origins(feed, base):
             outcome = _fetch_one(feed, document, origin, mirror, copies, name not in accept, moment, client)
@@ -144,7 +150,7 @@ def _origins(feed: Feed, base: str) -> Iterator[tuple[Document, str | Path]]:
         for document in feed.documents():
             # A mirror need not have everything.
             yield (
-                msgspec.structs.replace(document, optional=True),
+                msgspec.structs.replace(document, optional=True, locate=None),
                 f"{root}/{urllib.parse.quote(document.path)}",
             )
     else:
@@ -226,10 +232,12 @@ def _download(
 ) -> Copy | None:
     """Fetch a document; ``None`` when it is unchanged, or not there and was never expected to be."""
     headers = {"User-Agent": f"hullwatch/{__version__}", "Accept-Encoding": "identity"}
-    if known is not None and known.url == url:
-        headers |= {"If-None-Match": known.etag} if known.etag else {}
-        headers |= {"If-Modified-Since": known.modified} if known.modified else {}
     try:
+        if document.locate is not None:
+            url = document.locate(url, functools.partial(_ask, client))
+        if known is not None and known.url == url:
+            headers |= {"If-None-Match": known.etag} if known.etag else {}
+            headers |= {"If-Modified-Since": known.modified} if known.modified else {}
         with contextlib.closing(_open(client, url, headers)) as response:
             if response.status == 304 and known is not None:
                 return None
@@ -243,8 +251,30 @@ def _download(
                 modified=response.headers.get("Last-Modified", ""),
                 url=url,
             )
+    except _AbsentError as absent:
+        if document.optional and known is None:
+            return None
+        raise SourceUnavailable(str(absent)) from absent
     except urllib3.exceptions.HTTPError as error:
         raise SourceUnavailable(f"{url} did not answer or broke off: {error}") from error
+
+
+def _ask(client: urllib3.PoolManager, url: str, limit: int) -> bytes:
+    """A small text on the way to a document.
+
+    :raises SourceUnavailable: no answer, or none that is a text.
+    :raises FeedInvalid: empty, or more than ``limit`` bytes.
+    """
+    if urllib.parse.urlsplit(url).scheme not in _SCHEMES:
+        raise FeedInvalid(f"{url[:200]} is no web address")
+    with contextlib.closing(_open(client, url, {"User-Agent": f"hullwatch/{__version__}"})) as response:
+        if response.status in (404, 410):
+            raise _AbsentError(f"{url} answered {response.status}")
+        if response.status != 200:
+            raise SourceUnavailable(f"{url} answered {response.status}")
+        out = io.BytesIO()
+        _receive(response, out, limit)
+        return out.getvalue()
 
 
 def _open(client: urllib3.PoolManager, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:

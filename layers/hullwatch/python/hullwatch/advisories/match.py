@@ -16,7 +16,7 @@ import msgspec
 
 from hullwatch.advisories import aliases, ecosystems, purls, severity
 from hullwatch.advisories.model import SEVERITIES, Cvss, Match, Severity, Statement, Status, Vulnerability
-from hullwatch.advisories.ranges import Interval, Key, Scheme, ordered
+from hullwatch.advisories.ranges import BEGINNING, Interval, Key, Scheme, ordered
 from hullwatch.advisories.record import ANY_STREAM, is_module_build
 from hullwatch.advisories.shards import Rule, Shard, Source
 from hullwatch.advisories.store import DirectorySource, Manifest, ShardSource
@@ -188,7 +188,8 @@ class _Ecosystem:
         self._enrichment = enrichment
         self._scheme = Scheme(name)
         self._by_source = ecosystems.is_distribution(name) and ecosystems.key_of(name) == "source"
-        self._answers: dict[tuple[str, str, str], tuple[Verdict, ...]] = {}
+        self._states_by_source = ecosystems.states_by_source(name)
+        self._answers: dict[tuple[str, str, str, str], tuple[Verdict, ...]] = {}
         self._sources: dict[int, Source] = {}
         self._described: dict[int, tuple[Vulnerability, tuple[tuple[str, Severity], ...]] | None] = {}
         self._rated: dict[tuple[int, Severity], Vulnerability] = {}
@@ -198,9 +199,10 @@ class _Ecosystem:
 
     def verdicts(self, package: Package) -> tuple[Verdict, ...]:
         if self._by_source and package.source_name:
-            key = (package.source_name, package.source_version or package.version, package.module)
+            key = (package.source_name, package.source_version or package.version, package.module, "")
         else:
-            key = (package.name, package.version, package.module)
+            component = package.source_name if self._states_by_source else ""
+            key = (package.name, package.version, package.module, component)
         answer = self._answers.get(key)
         if answer is None:
             if len(self._answers) >= _REMEMBERED:
@@ -210,8 +212,11 @@ class _Ecosystem:
             return tuple(_lowered(verdict) for verdict in answer)
         return answer
 
-    def _ask(self, name: str, version: str, module: str) -> tuple[Verdict, ...]:
+    def _ask(self, name: str, version: str, module: str, component: str) -> tuple[Verdict, ...]:
         rules = self._shard.rules(ecosystems.normal_name(self._name, name))
+        if component and component != name:
+            # Versions of the source package are those of another package, but "all of them" holds here too.
+            rules = [*rules, *(rule for rule in self._shard.rules(component) if _always(rule))]
         if not module and is_module_build(version):
             module = ANY_STREAM
         comparable = [rule for rule in rules if _same_module(rule.module, module)]
@@ -290,6 +295,11 @@ class _Ecosystem:
             known = msgspec.structs.replace(vulnerability, severity=rated)
             self._rated[number, rated] = known
         return known
+
+
+def _always(rule: Rule) -> bool:
+    """Whether the rule holds for every version."""
+    return any(interval.low == BEGINNING and interval.high is None for interval in rule.intervals)
 
 
 def _holds(rule: Rule, key: Key) -> bool:

@@ -38,7 +38,6 @@ class _Entry(msgspec.Struct):
 
 
 class _Database(msgspec.Struct):
-    distroversion: _Text
     reponame: _Text
     packages: list[_Entry] | None
 
@@ -71,8 +70,17 @@ def find(mirror: Path) -> dict[str, str]:
 
 def read(path: Path, log: Reading) -> Iterator[Advisory]:
     """The records of one branch's repository, one per package and identifier."""
+    yield from secdb(
+        path, log, f"Alpine:{path.parent.name}", NAME, "https://security.alpinelinux.org/vuln/{cve}"
+    )
+
+
+def secdb(path: Path, log: Reading, ecosystem: str, authority: str, page: str) -> Iterator[Advisory]:
+    """The records of a security database in Alpine's form, which others publish too.
+
+    :param page: URL of a CVE's page at the authority, with ``{cve}``.
+    """
     database = parse(content(path), _Database)
-    ecosystem = f"Alpine:{path.parent.name}"
     for entry in database.packages or ():
         fixes: dict[tuple[str, ...], list[str]] = {}
         for version, texts in (entry.pkg.secfixes or {}).items():
@@ -84,7 +92,16 @@ def read(path: Path, log: Reading) -> Iterator[Advisory]:
                 for name in names:
                     fixes.setdefault(name, []).append(version)
         for (identifier, *others), versions in fixes.items():
-            yield _advisory(ecosystem, entry.pkg.name, identifier, tuple(others), versions)
+            url = page.format(cve=identifier) if identifier.startswith("CVE-") else ""
+            yield Advisory(
+                id=identifier,
+                source=authority,
+                authority=authority,
+                aliases=tuple(others),
+                covers=(identifier,),
+                affected=(_affected(ecosystem, entry.pkg.name, versions),),
+                url=url,
+            )
 
 
 def _identifiers(text: str) -> list[tuple[str, ...]]:
@@ -100,26 +117,13 @@ def _identifiers(text: str) -> list[tuple[str, ...]]:
     return [others] if others else []
 
 
-def _advisory(
-    ecosystem: str, package: str, identifier: str, others: tuple[str, ...], versions: list[str]
-) -> Advisory:
+def _affected(ecosystem: str, package: str, versions: list[str]) -> Affected:
     # A later entry under a real version corrects an earlier "0"; of two fixes, the older was not complete.
     fixes = sorted({version for version in versions if version != "0"})
-    cve = identifier.startswith("CVE-")
-    return Advisory(
-        id=identifier,
-        source=NAME,
-        authority="alpine",
-        aliases=others,
-        covers=(identifier,),
-        affected=(
-            Affected(
-                ecosystem=ecosystem,
-                name=package,
-                ranges=tuple((("introduced", "0"), ("fixed", version)) for version in fixes)
-                or ((("introduced", "0"),),),
-                status="affected" if fixes else "not_affected",
-            ),
-        ),
-        url=f"https://security.alpinelinux.org/vuln/{identifier}" if cve else "",
+    return Affected(
+        ecosystem=ecosystem,
+        name=package,
+        ranges=tuple((("introduced", "0"), ("fixed", version)) for version in fixes)
+        or ((("introduced", "0"),),),
+        status="affected" if fixes else "not_affected",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -23,6 +23,10 @@ _MAX_ARCHIVE = 8192 * _MIB
 _MAX_ENTRIES = 2_000_000
 
 
+#: Fetches a small text that leads to a document: ``ask(url, limit)``.
+Ask = Callable[[str, int], bytes]
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a feed: where it lies in a mirror, and where the publisher has it."""
 
@@ -33,6 +37,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 256 * _MIB
     #: Its absence is no failure: a release that is not published yet.
     optional: bool = False
+    #: Where the publisher keeps the document under changing names: finds its URL, beginning at ``url``.
+    locate: Callable[[str, Ask], str] | None = None
 
 
 class Feed(Protocol):

@@ -33,7 +33,7 @@ from hullwatch.advisories.record import (
 )
 
 NAME = "osv"
-VERSION = 1
+VERSION = 2
 MAX_AGE = 3
 LICENCE = "per source: CC-BY-4.0 (GHSA, PyPA, Go), CC0-1.0 (RustSec), CC-BY-SA-4.0 (Ubuntu), MIT (AlmaLinux)"
 
@@ -56,6 +56,7 @@ ECOSYSTEMS = (
     "PyPI",
     "Rocky Linux",
     "RubyGems",
+    "SUSE",
     "Ubuntu",
     "crates.io",
     "npm",
@@ -263,7 +264,7 @@ def _affected(entry: _Affected, status: RuleStatus, module: str) -> Affected:
     )
     modular = any(is_module_build(version) for events in ranges for _, version in events)
     return Affected(
-        ecosystem=package.ecosystem,
+        ecosystem=ecosystems.installed_as(package.ecosystem),
         name=ecosystems.normal_name(package.ecosystem, package.name),
         ranges=ranges,
         versions=tuple(entry.versions or ()),

@@ -62,6 +62,7 @@ _ECOSYSTEMS: dict[str, str] = {
     "BellSoft Hardened Containers": "apk",
     "Bioconductor": "cran",
     "Bitnami": "bitnami",
+    "Bottlerocket": "rpm",
     "CRAN": "cran",
     "Chainguard": "apk",
     "CleanStart": "apk",

@@ -1,0 +1,363 @@
+"""Red Hat: one VEX file per CVE, in CSAF 2.0 (https://security.access.redhat.com/data/csaf/v2/vex/).
+
+All files come as one archive that is made anew every day, so that changed and deleted files need no list of
+their own. It is read as a stream, one file at a time: some name tens of thousands of products.
+
+``fixed`` names binary packages with their versions. The states without a fix name components, which are
+source packages, without any version: they hold for every binary package built from them. Only the main
+stream of each major release is used; layered products and extended support (EUS, AUS, E4S) are other
+builds.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Annotated, cast
+
+import msgspec
+import zstandard
+
+from hullwatch.advisories import aliases, severity
+from hullwatch.advisories.feeds.feed import Ask, Document, each, newest, one_line
+from hullwatch.advisories.feeds.updateinfo import is_debug
+from hullwatch.advisories.model import Cvss
+from hullwatch.advisories.record import (
+    ANY_STREAM,
+    Advisory,
+    Affected,
+    Event,
+    Reading,
+    RuleStatus,
+    is_module_build,
+)
+from hullwatch.errors import FeedInvalid
+
+NAME = "redhat"
+VERSION = 1
+MAX_AGE = 7
+LICENCE = "CC-BY-4.0 (Red Hat, Inc.)"
+
+URL = "https://security.access.redhat.com/data/csaf/v2/vex/archive_latest.txt"
+_PATH = "redhat/csaf_vex.tar.zst"
+_PAGE = "https://access.redhat.com/security/cve/{cve}"
+
+_MAX_ENTRY = 64 * 1024 * 1024
+_MAX_ENTRIES = 1_000_000
+_MAX_DEPTH = 32
+_SMALL = 4096
+_ARCHIVE = re.compile(r"[\w.-]{1,200}\.tar\.zst")
+_ENTRY = re.compile(r"(?:.*/)?cve-\d{4}-\d{4,9}\.json")
+#: The main stream of a major release, whatever its repository; from 10 on with a minor number.
+_MAIN_STREAM = re.compile(r"cpe:/[ao]:redhat:enterprise_linux:(\d+)(?:\.\d+)?(?:::[a-z_]+)?")
+_MODULE = re.compile(r"[\w.+-]+:[\w.+-]+(?::[\w.+-]+)*")
+
+#: How Red Hat words the remedy of an affected component -> what that means.
+_STATES: dict[str, RuleStatus] = {
+    "affected": "affected",
+    "fix deferred": "deferred",
+    "out of support scope": "will_not_fix",
+    "under investigation": "under_investigation",
+    "will not fix": "will_not_fix",
+}
+
+_Text = Annotated[str, msgspec.Meta(max_length=2000)]
+
+
+class _Helper(msgspec.Struct, frozen=True):
+    cpe: _Text = ""
+    purl: _Text = ""
+
+
+class _Product(msgspec.Struct):
+    product_id: _Text
+    product_identification_helper: _Helper = _Helper()
+
+
+class _Branch(msgspec.Struct):
+    product: _Product | None = None
+    branches: list[_Branch] = []
+
+
+class _Relationship(msgspec.Struct):
+    full_product_name: _Product
+    product_reference: _Text
+    relates_to_product_reference: _Text
+
+
+class _Tree(msgspec.Struct, frozen=True):
+    branches: list[_Branch] = []
+    relationships: list[_Relationship] = []
+
+
+class _Remediation(msgspec.Struct):
+    category: str
+    details: str = ""
+    product_ids: list[_Text] = []
+
+
+class _ProductStatus(msgspec.Struct, frozen=True):
+    fixed: list[_Text] = []
+    known_affected: list[_Text] = []
+    under_investigation: list[_Text] = []
+
+
+class _Rating(msgspec.Struct, rename="camel"):
+    vector_string: _Text
+
+
+class _Score(msgspec.Struct):
+    cvss_v2: _Rating | None = None
+    cvss_v3: _Rating | None = None
+    cvss_v4: _Rating | None = None
+
+
+class _Vulnerability(msgspec.Struct):
+    cve: _Text
+    product_status: _ProductStatus = _ProductStatus()
+    remediations: list[_Remediation] = []
+    scores: list[_Score] = []
+    release_date: str = ""
+
+
+class _Severity(msgspec.Struct, frozen=True):
+    text: str = ""
+
+
+class _Tracking(msgspec.Struct):
+    id: _Text
+    current_release_date: str
+    initial_release_date: str = ""
+
+
+class _Document(msgspec.Struct):
+    tracking: _Tracking
+    title: str = ""
+    aggregate_severity: _Severity = _Severity()
+
+
+class _File(msgspec.Struct):
+    document: _Document
+    product_tree: _Tree = _Tree()
+    vulnerabilities: list[_Vulnerability] = []
+
+
+class _Component(msgspec.Struct, frozen=True):
+    """A package as a purl names it; a state without a fix has no version."""
+
+    name: str
+    version: str
+    module: str
+    arch: str
+
+
+_DECODER = msgspec.json.Decoder(_File)
+
+
+def documents() -> tuple[Document, ...]:
+    """The newest archive."""
+    return (Document(path=_PATH, url=URL, limit=4096 * 1024 * 1024, locate=_locate),)
+
+
+def _locate(url: str, ask: Ask) -> str:
+    """``archive_latest.txt`` holds the name of the archive beside it."""
+    name = ask(url, _SMALL).decode("utf-8", "replace").strip()
+    if not _ARCHIVE.fullmatch(name):
+        raise FeedInvalid(f"{url} names no archive: {name[:100]!r}")
+    return urllib.parse.urljoin(url, name)
+
+
+def find(mirror: Path) -> dict[str, str]:
+    """The archive, else the one with the newest date in its name."""
+    return newest(mirror, _PATH, "redhat/csaf_vex_*.tar.zst") or each(mirror, "redhat/vex/*.tar.zst")
+
+
+def read(path: Path, log: Reading) -> Iterator[Advisory]:
+    """One record per CVE that concerns a release of Red Hat Enterprise Linux."""
+    for data in _files(path):
+        log.entries += 1
+        try:
+            file = _DECODER.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            log.skipped["invalid"] += 1
+            continue
+        log.dated(file.document.tracking.current_release_date)
+        found = [advisory for v in file.vulnerabilities if (advisory := _advisory(file, v)) is not None]
+        if not found:
+            log.skipped["affects no package here"] += 1
+        yield from found
+
+
+def _files(path: Path) -> Iterator[bytes]:
+    """The contents of the archive's VEX files. Names are only looked at, nothing is written."""
+    seen = 0
+    try:
+        with (
+            path.open("rb") as packed,
+            zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
+                packed, read_across_frames=True
+            ) as plain,
+            tarfile.open(fileobj=cast("IO[bytes]", plain), mode="r|") as archive,
+        ):
+            for member in archive:
+                # A stream keeps its members unless they are let go of.
+                archive.members = []  # type: ignore[attr-defined]
+                seen += 1
+                if seen > _MAX_ENTRIES or member.size > _MAX_ENTRY:
+                    raise FeedInvalid("the archive is larger than the limit")
+                content = archive.extractfile(member) if member.isreg() else None
+                if content is not None and _ENTRY.fullmatch(member.name):
+                    yield content.read()
+    except (tarfile.TarError, zstandard.ZstdError, EOFError, OSError) as error:
+        raise FeedInvalid(f"not a readable archive: {error}") from error
+
+
+def _advisory(file: _File, vulnerability: _Vulnerability) -> Advisory | None:
+    cve = vulnerability.cve
+    if not aliases.is_cve(cve):
+        return None
+    products = _Products(file.product_tree)
+    affected = list(dict.fromkeys(_affected(products, vulnerability)))
+    if not affected:
+        return None
+    return Advisory(
+        id=cve,
+        source=NAME,
+        authority="redhat",
+        covers=(cve,),
+        affected=tuple(affected),
+        severity=severity.of_label(file.document.aggregate_severity.text),
+        cvss=_ratings(vulnerability),
+        summary=one_line(file.document.title),
+        published=vulnerability.release_date or file.document.tracking.initial_release_date,
+        modified=file.document.tracking.current_release_date,
+        url=_PAGE.format(cve=cve),
+    )
+
+
+class _Products:
+    """The product tree: what a product id of a status means."""
+
+    def __init__(self, tree: _Tree) -> None:
+        self._releases: dict[str, str] = {}
+        self._components: dict[str, _Component] = {}
+        self._relations = {
+            relation.full_product_name.product_id: (
+                relation.relates_to_product_reference,
+                relation.product_reference,
+            )
+            for relation in tree.relationships
+        }
+        for product in _products(tree.branches):
+            helper = product.product_identification_helper
+            stream = _MAIN_STREAM.fullmatch(helper.cpe)
+            component = _component(helper.purl)
+            if stream is not None:
+                self._releases[product.product_id] = f"Red Hat:{stream[1]}"
+            if component is not None:
+                self._components[product.product_id] = component
+
+    def resolve(self, product_id: str) -> tuple[str, _Component] | None:
+        """Ecosystem and component; ``None`` outside the main streams."""
+        parent, reference = self._relations.get(product_id, ("", ""))
+        # A package of a module is a component of the module, which is a component of the product.
+        for _ in range(_MAX_DEPTH):
+            if parent not in self._relations:
+                break
+            parent = self._relations[parent][0]
+        ecosystem, component = self._releases.get(parent), self._components.get(reference)
+        return None if ecosystem is None or component is None else (ecosystem, component)
+
+
+def _products(branches: list[_Branch]) -> Iterator[_Product]:
+    waiting = list(branches)
+    while waiting:
+        branch = waiting.pop()
+        if branch.product is not None:
+            yield branch.product
+        waiting += branch.branches
+
+
+def _component(purl: str) -> _Component | None:
+    """The package of ``pkg:rpm/redhat/name@version?arch=...&epoch=...&rpmmod=...``."""
+    if not purl.startswith("pkg:rpm/redhat/"):
+        return None
+    path, _, query = purl.removeprefix("pkg:rpm/redhat/").partition("?")
+    name, _, version = path.partition("@")
+    qualifiers = dict(urllib.parse.parse_qsl(query))
+    module = qualifiers.get("rpmmod", "")
+    if not name or (module and not _MODULE.fullmatch(module)):
+        return None
+    version, epoch = urllib.parse.unquote(version), qualifiers.get("epoch", "0")
+    if version and epoch != "0":
+        version = f"{epoch}:{version}"
+    return _Component(
+        name=urllib.parse.unquote(name),
+        version=version,
+        module=":".join(module.split(":")[:2]),
+        arch=qualifiers.get("arch", ""),
+    )
+
+
+def _affected(products: _Products, vulnerability: _Vulnerability) -> Iterator[Affected]:
+    status = vulnerability.product_status
+    for product_id in status.fixed:
+        resolved = products.resolve(product_id)
+        if resolved is None:
+            continue
+        ecosystem, component = resolved
+        # Sources are installed nowhere, and a live patch mends a running kernel only.
+        if component.arch == "src" or not component.version or _is_separate(component.name):
+            continue
+        module = component.module or (ANY_STREAM if is_module_build(component.version) else "")
+        yield _entry(ecosystem, component, ("fixed", component.version), "affected", module)
+
+    states = _states(vulnerability)
+    unfixed = [(product_id, states.get(product_id, "affected")) for product_id in status.known_affected]
+    unfixed += [(product_id, "under_investigation") for product_id in status.under_investigation]
+    for product_id, state in unfixed:
+        resolved = products.resolve(product_id)
+        if resolved is not None:
+            yield _entry(*resolved, None, state, resolved[1].module)
+
+
+def _is_separate(name: str) -> bool:
+    return name.startswith("kpatch-patch") or is_debug(name)
+
+
+def _entry(
+    ecosystem: str, component: _Component, end: Event | None, status: RuleStatus, module: str
+) -> Affected:
+    begin: Event = ("introduced", "0")
+    return Affected(
+        ecosystem=ecosystem,
+        name=component.name,
+        ranges=((begin,) if end is None else (begin, end),),
+        status=status,
+        module=module,
+    )
+
+
+def _states(vulnerability: _Vulnerability) -> dict[str, RuleStatus]:
+    """Product id -> state, by the remedy that is offered for it."""
+    states: dict[str, RuleStatus] = {}
+    for remediation in vulnerability.remediations:
+        default: RuleStatus = "will_not_fix" if remediation.category == "no_fix_planned" else "affected"
+        if remediation.category in ("no_fix_planned", "none_available"):
+            state = _STATES.get(remediation.details.strip().lower(), default)
+            states.update(dict.fromkeys(remediation.product_ids, state))
+    return states
+
+
+def _ratings(vulnerability: _Vulnerability) -> tuple[Cvss, ...]:
+    vectors = {
+        vector.vector_string
+        for score in vulnerability.scores
+        for vector in (score.cvss_v4, score.cvss_v3, score.cvss_v2)
+        if vector is not None
+    }
+    rated = (severity.rate(vector, "redhat") for vector in vectors)
+    return severity.ordered(rating for rating in rated if rating is not None)
