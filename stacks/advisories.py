@@ -1,4 +1,5 @@
-"""Advisories: read the feeds on a schedule, compile them into shards, and switch to the new generation."""
+"""Advisories: read the feeds on a schedule, compile them into shards, switch to the new generation, and match
+the fleet with it."""
 
 from __future__ import annotations
 
@@ -7,12 +8,14 @@ from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.constructs.access import allow_evidence
+from hullwatch.aws.image_records import WORK_LIST
+from stacks.constructs.access import allow_evidence, allow_images, allow_index, allow_items
 from stacks.constructs.function import Function, Functions
 from stacks.constructs.timer import Timer
 from stacks.constructs.workflow import Workflow, step
 from stacks.foundation import FoundationStack, HullwatchStack
 from stacks.platform import LambdaPlatform
+from stacks.rematch_fleet import RematchFleet
 
 
 class AdvisoriesStack(HullwatchStack):
@@ -26,15 +29,22 @@ class AdvisoriesStack(HullwatchStack):
         functions = Functions(self, foundation=foundation, platform=platform)
         self._fetch_advisories = self._fetch(functions)
         self._compile_advisories = self._compile(functions)
+        self._rematch_fleet = RematchFleet(
+            plan_rematch=self._plan_rematch(functions),
+            rematch_batch=self._rematch_batch(functions),
+            finish_rematch=self._finish_rematch(functions),
+            evidence=foundation.evidence,
+        )
         self.refresh = Workflow(
             self,
             "RefreshAdvisories",
             foundation=foundation,
             name="refresh-advisories",
             define=self._define,
-            functions=[self._fetch_advisories, self._compile_advisories],
+            functions=[self._fetch_advisories, self._compile_advisories, *self._rematch_fleet.functions],
             timeout=Duration.hours(2),
         )
+        self.refresh.allow_distributed_map("rematch")
         CfnOutput(self, "RefreshAdvisoriesArn", value=self.refresh.state_machine.state_machine_arn)
         Timer(
             self,
@@ -72,6 +82,45 @@ class AdvisoriesStack(HullwatchStack):
         allow_evidence(function, self._foundation, read=["feeds", "advisories"], write=["advisories"])
         return function
 
+    def _plan_rematch(self, functions: Functions) -> Function:
+        function = functions.make(
+            "plan_rematch",
+            "List the images that another generation of advisories is matched with",
+            timeout=900,
+            memory=1769,
+            # Both generations, unpacked, and the list of the fleet.
+            scratch=4096,
+        )
+        allow_index(function, self._foundation, WORK_LIST, ["SCAN#"])
+        allow_evidence(function, self._foundation, read=["advisories", "rematch"], write=["rematch"])
+        return function
+
+    def _rematch_batch(self, functions: Functions) -> Function:
+        # As long as it can hold the lease of a track, and no longer.
+        function = functions.make(
+            "rematch_batch",
+            "Match stored inventories with another generation of advisories",
+            timeout=170,
+            memory=1769,
+            scratch=4096,
+        )
+        allow_images(function, self._foundation, ["DescribeImages"])
+        allow_items(function, self._foundation, write=["IMG#", "TRACK#"])
+        allow_evidence(
+            function,
+            self._foundation,
+            read=["advisories", "rematch", "inventories", "indexes", "reports"],
+            write=["reports"],
+        )
+        return function
+
+    def _finish_rematch(self, functions: Functions) -> Function:
+        function = functions.make(
+            "finish_rematch", "Note the generation that the whole fleet was matched with", timeout=60
+        )
+        allow_evidence(function, self._foundation, write=["rematch"])
+        return function
+
     def _define(self, scope: Construct) -> sfn.IChainable:
         fetch = step(scope, "FetchFeed", self._fetch_advisories, {"feed.$": "$.feed"})
         # A feed that fails leaves its last good copy in use, and the others go on.
@@ -92,4 +141,4 @@ class AdvisoriesStack(HullwatchStack):
         )
         fetch_feeds.item_processor(fetch)
         compile_shards = step(scope, "CompileShards", self._compile_advisories, {"feeds.$": "$.feeds"})
-        return configured.next(fetch_feeds).next(compile_shards)
+        return configured.next(fetch_feeds).next(compile_shards).next(self._rematch_fleet.define(scope))

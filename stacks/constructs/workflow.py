@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from aws_cdk import Duration
+from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
@@ -32,8 +32,10 @@ TRANSIENT = [name for name in names_below(TransientError) if name not in BUSY] +
     "Lambda.TooManyRequestsException",
 ]
 PERMANENT = names_below(PermanentError)
-#: The function ran out of time or memory, or its process was ended.
-EXHAUSTED = ["States.Timeout", "Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"]
+#: The process of a function was ended: by a fault of its host, or because it wanted too much memory.
+ENDED = ["Lambda.Unknown", "Runtime.ExitError"]
+#: The function ran out of time or memory, however often it was tried.
+EXHAUSTED = ["States.Timeout", "Sandbox.Timedout", *ENDED]
 
 
 def step(
@@ -57,22 +59,16 @@ def step(
         result_path=sfn.JsonPath.DISCARD if keep_input else None,
         retry_on_service_exceptions=False,
     )
-    task.add_retry(
-        errors=BUSY,
-        max_attempts=40,
-        interval=Duration.seconds(5),
-        backoff_rate=2,
-        max_delay=Duration.seconds(60),
-        jitter_strategy=sfn.JitterType.FULL,
-    )
-    task.add_retry(
-        errors=TRANSIENT,
-        max_attempts=6,
-        interval=Duration.seconds(2),
-        backoff_rate=2,
-        max_delay=Duration.seconds(60),
-        jitter_strategy=sfn.JitterType.FULL,
-    )
+    # A host fails once; what is too large for a function fails every time.
+    for errors, attempts, seconds in ((BUSY, 40, 5), (TRANSIENT, 6, 2), (ENDED, 2, 2)):
+        task.add_retry(
+            errors=errors,
+            max_attempts=attempts,
+            interval=Duration.seconds(seconds),
+            backoff_rate=2,
+            max_delay=Duration.seconds(60),
+            jitter_strategy=sfn.JitterType.FULL,
+        )
     return task
 
 
@@ -91,8 +87,9 @@ class Workflow(Construct):
         timeout: Duration,
     ) -> None:
         super().__init__(scope, construct_id)
-        physical_name = f"{foundation.settings.security.name_prefix}-{name}"
-        role = iam.Role(
+        self._foundation = foundation
+        self._name = physical_name = f"{foundation.settings.security.name_prefix}-{name}"
+        self._role = role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
@@ -133,6 +130,42 @@ class Workflow(Construct):
                 description=f"An execution of {physical_name} {word}; its history says at which step.",
                 topic=foundation.alarms,
             )
+
+    def allow_distributed_map(self, items: str) -> None:
+        """Let a Distributed Map read its items below a prefix of the evidence bucket, and run its children.
+
+        https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+        """
+        # The CDK's own policy, which goes to no role that is closed to updates.
+        self.state_machine.node.try_remove_child("DistributedMapPolicy")
+        bucket = self._foundation.evidence
+        # By name: the machine itself waits for its role.
+        machine, executions = (
+            Stack.of(self).format_arn(
+                service="states",
+                resource=resource,
+                resource_name=f"{self._name}{rest}",
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for resource, rest in (("stateMachine", ""), ("execution", ":*"))
+        )
+        for actions, resource in (
+            (["states:StartExecution"], machine),
+            (["states:DescribeExecution", "states:StopExecution"], executions),
+            (["s3:GetObject"], bucket.arn_for_objects(f"{items}/*")),
+        ):
+            self._role.add_to_policy(iam.PolicyStatement(actions=actions, resources=[resource]))
+        acknowledge(
+            self._role,
+            "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:"
+            f"execution:{self._name}:*]",
+            "The children of a Distributed Map are executions of the machine itself, named by the service.",
+        )
+        acknowledge(
+            self._role,
+            f"AwsSolutions-IAM5[Resource::{self._foundation.evidence_export}/{items}/*]",
+            f"One object of items per run below {items}/.",
+        )
 
 
 _TRACES_AND_LOG_DELIVERY = [

@@ -89,7 +89,7 @@ class Assembly:
 
 
 def _marker(reference: dict[str, Any]) -> str:
-    target = reference.get("Ref") or reference["Fn::GetAtt"][0]
+    target = reference.get("Ref") or reference.get("Fn::ImportValue") or reference["Fn::GetAtt"][0]
     return f"<{target}>"
 
 

@@ -74,7 +74,7 @@ def test_who_starts_scans_knows_the_workflow_and_who_finds_children_knows_the_qu
     assert [name for name in FUNCTIONS if "HULLWATCH_INTAKE_QUEUE_URL" in knows[name]] == ["resolve"]
 
 
-@pytest.mark.parametrize("name", ["intake", "settle_track"])
+@pytest.mark.parametrize("name", ["intake", "settle_track", "rematch_batch"])
 def test_no_worker_outlives_its_lease_of_a_track(assembly: Assembly, name: str) -> None:
     assert assembly.function(name).properties["Timeout"] < LEASE_SECONDS
 

@@ -17,6 +17,8 @@ LAMBDA = {
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
 }
+#: A process that was ended is tried again twice: its host may have failed.
+ENDED = {"Lambda.Unknown", "Runtime.ExitError"}
 EXHAUSTED = {"States.Timeout", "Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout"}
 
 
@@ -40,7 +42,7 @@ def test_what_is_tried_again_is_the_transient_part_of_the_error_tree(
         if state["Type"] != "Task":
             continue
         named = [error for retrier in state["Retry"] for error in retrier["ErrorEquals"]]
-        assert set(named) == set(names_below(TransientError)) | LAMBDA, name
+        assert set(named) == set(names_below(TransientError)) | LAMBDA | ENDED, name
         assert len(named) == len(set(named))
         for retrier in state["Retry"]:
             assert (retrier["JitterStrategy"], retrier["MaxDelaySeconds"]) == ("FULL", 60)
@@ -49,9 +51,10 @@ def test_what_is_tried_again_is_the_transient_part_of_the_error_tree(
 def test_ordinary_errors_are_tried_six_times_and_leases_for_a_workers_lifetime(
     states: dict[str, dict[str, Any]],
 ) -> None:
-    leases, others = states["IndexLayer"]["Retry"]
+    leases, others, ended = states["IndexLayer"]["Retry"]
     assert (others["MaxAttempts"], others["IntervalSeconds"], others["BackoffRate"]) == (6, 2, 2)
     assert leases["ErrorEquals"] == ["LeaseHeld"]
+    assert (set(ended["ErrorEquals"]), ended["MaxAttempts"]) == (ENDED, 2)
     # Full jitter waits for half of the delay on average.
     delays = [min(5 * 2**attempt, 60) / 2 for attempt in range(leases["MaxAttempts"])]
     assert sum(delays) > 900

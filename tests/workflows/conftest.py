@@ -22,6 +22,9 @@ FUNCTIONS = (
     "RecordFailure",
     "FetchAdvisories",
     "CompileAdvisories",
+    "PlanRematch",
+    "RematchBatch",
+    "FinishRematch",
 )
 
 
@@ -34,6 +37,10 @@ class Workflow:
         self._calls = directory / "calls"
         self._outcomes = directory / "outcomes"
         self._runs = 0
+
+    def put_evidence(self, key: str, content: str) -> None:
+        """Put an object into the evidence bucket."""
+        self._cloud.client("s3").put_object(Bucket=self._arns["Evidence"], Key=key, Body=content.encode())
 
     def run(
         self, machine: str, outcomes: dict[str, list[dict[str, Any]]], payload: dict[str, Any] | None = None
@@ -72,7 +79,8 @@ def workflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workflow]:
 def _template(directory: Path) -> dict[str, Any]:
     role = {"Fn::GetAtt": ["Role", "Arn"]}
     resources: dict[str, Any] = {
-        "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": []}}}
+        "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Statement": []}}},
+        "Evidence": {"Type": "AWS::S3::Bucket"},
     }
     for name in FUNCTIONS:
         resources[name] = {
@@ -102,11 +110,13 @@ def _template(directory: Path) -> dict[str, Any]:
                 "DefinitionString": {"Fn::Sub": _with_stubs(json.dumps(synthesised.definition(physical)))},
             },
         }
-    return {"Resources": resources, "Outputs": {name: {"Value": {"Ref": name}} for name in machines}}
+    outputs = {name: {"Value": {"Ref": name}} for name in (*machines, "Evidence")}
+    return {"Resources": resources, "Outputs": outputs}
 
 
 def _with_stubs(definition: str) -> str:
-    """The definition with references to our functions in place of those to the synthesised ones."""
+    """The definition with references to our functions and bucket, in place of the synthesised ones."""
     for name in FUNCTIONS:
         definition = re.sub(rf"<{name}Function[0-9A-F]{{8}}>", f"${{{name}.Arn}}", definition)
+    definition = re.sub(r"<[^<>]*ExportsOutputRefEvidence\w+>", "${Evidence}", definition)
     return definition.replace("<AWS::Partition>", "${AWS::Partition}")

@@ -71,7 +71,7 @@ def test_a_layer_that_cannot_be_read_is_recorded_and_settled(workflow: Workflow,
 
 @pytest.mark.parametrize("step", ["IndexLayer", "AssessImage"])
 def test_a_worker_that_is_killed_is_a_reason_too(workflow: Workflow, step: str) -> None:
-    execution = _scan(workflow, Resolve=_plan("image", LAYERS[:1]), **{step: [{"exit": 137}]})
+    execution = _scan(workflow, Resolve=_plan("image", LAYERS[:1]), **{step: [{"exit": 137}] * 3})
     assert execution["status"] == "SUCCEEDED"
     assert dict(workflow.calls)["RecordFailure"]["error"]["Error"] == "Runtime.ExitError"
     assert workflow.counts["SettleTrack"] == 1

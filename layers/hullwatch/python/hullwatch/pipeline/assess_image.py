@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from hullwatch.advisories.match import Advisories
 from hullwatch.advisories.model import Match
 from hullwatch.aws.image_records import ImageRecord
 from hullwatch.aws.services import Services
@@ -37,48 +40,88 @@ def assess(services: Services, repository: str, digest: str, generation: str) ->
     inventory = assemble(digest, [_layer(services, layer.descriptor.digest) for layer in image.layers])
     services.evidence.put_document(keys.inventory(digest), inventory)
     assessment = match(services, inventory, generation)
-    report = keys.report(digest, generation)
-    services.evidence.put_document(report, assessment)
+    services.evidence.put_document(keys.report(digest, generation), assessment)
     known = services.images.get(repository, digest)
     if known is None:
         raise ImageGone(f"nothing is recorded about image {repository}@{digest}")
     record = msgspec.structs.replace(
-        known,
-        status="PARTIAL" if assessment.problems else "ASSESSED",
-        reason=assessment.problems[0].reason if assessment.problems else "",
-        detail=assessment.problems[0].detail if assessment.problems else "",
-        analyzer=analyzer(),
-        generation=generation,
-        report=report,
-        packages=len(inventory.packages),
-        vulnerabilities=counts(assessment.matches),
-        unmatched=assessment.unmatched,
-        updated_at=services.timestamp(),
+        assessed(known, assessment, len(inventory.packages), services.timestamp()), analyzer=analyzer()
     )
     services.images.put(record)
     return record
 
 
+def assessed(known: ImageRecord, assessment: Assessment, packages: int, at: str) -> ImageRecord:
+    """The record of an image that was assessed: ``packages`` is their number, ``at`` the time (ISO 8601)."""
+    problem = next(iter(assessment.problems), None)
+    return msgspec.structs.replace(
+        known,
+        status="PARTIAL" if problem else "ASSESSED",
+        reason=problem.reason if problem else "",
+        detail=problem.detail if problem else "",
+        generation=assessment.generation,
+        report=keys.report(assessment.digest, assessment.generation),
+        packages=packages,
+        vulnerabilities=counts(assessment.matches),
+        unmatched=assessment.unmatched,
+        says=says(assessment),
+        updated_at=at,
+    )
+
+
 def match(services: Services, inventory: Inventory, generation: str) -> Assessment:
     """What a generation says about an inventory. Without any advisories, that itself is the problem."""
-    problems = inventory.problems
-    matches: tuple[Match, ...] = ()
-    unmatched: tuple[str, ...] = ()
     if generation:
-        advisories = services.advisories(generation)
-        matches = tuple(advisories.match(inventory.packages))
-        ecosystems = sorted({package.ecosystem for package in inventory.packages})
-        unmatched = tuple(name for name in ecosystems if name and not advisories.covers(name))
-    else:
-        problems += (
-            Problem(reason="NO_ADVISORIES", detail="no advisories were loaded when this image was assessed"),
-        )
+        return assessment_of(inventory, services.advisories(generation))
+    missing = Problem(reason="NO_ADVISORIES", detail="no advisories were loaded when this image was assessed")
+    return Assessment(digest=inventory.digest, generation="", problems=(*inventory.problems, missing))
+
+
+def assessment_of(inventory: Inventory, advisories: Advisories) -> Assessment:
+    """What these advisories say about an inventory."""
+    ecosystems = sorted({package.ecosystem for package in inventory.packages})
     return Assessment(
         digest=inventory.digest,
-        generation=generation,
-        matches=matches,
-        problems=problems,
-        unmatched=unmatched,
+        generation=advisories.generation,
+        matches=tuple(advisories.match(inventory.packages)),
+        problems=inventory.problems,
+        unmatched=tuple(name for name in ecosystems if name and not advisories.covers(name)),
+    )
+
+
+def says(assessment: Assessment) -> str:
+    """A digest of what an assessment says, whatever the generation that says it."""
+    return said(map(noticed, assessment.matches), assessment.problems, assessment.unmatched)
+
+
+def said(matches: Iterable[bytes], problems: Sequence[Problem], unmatched: Sequence[str]) -> str:
+    """As :func:`says`, of the matches' own words (:func:`noticed`)."""
+    digest = hashlib.sha256()
+    for words in matches:
+        digest.update(words)
+    digest.update(msgspec.json.encode((problems, unmatched)))
+    return digest.hexdigest()[:32]
+
+
+def noticed(match: Match) -> bytes:
+    """What a reader would notice of a match.
+
+    As in a finding's fingerprint, dates and texts are left out, and scores that move every day: EPSS counts
+    in whole percents, as far as findings show it and priorities go by it.
+    """
+    package, vulnerability = match.package, match.vulnerability
+    return msgspec.json.encode(
+        (
+            package.purl,
+            package.locations,
+            match.status,
+            match.fixed,
+            vulnerability.id,
+            vulnerability.severity,
+            vulnerability.exploited is not None,
+            vulnerability.malware,
+            int((vulnerability.epss or 0.0) * 100),
+        )
     )
 
 

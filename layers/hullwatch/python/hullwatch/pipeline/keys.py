@@ -30,3 +30,17 @@ def inventory(digest: str) -> str:
 def report(digest: str, generation: str) -> str:
     """What one generation of advisories says about an image."""
     return f"reports/{_path(digest)}/{generation or 'none'}.json.zst"
+
+
+#: The generation that the whole fleet was last matched with.
+FLEET = "rematch/fleet.json.zst"
+
+
+def difference(before: str, after: str) -> str:
+    """What differs between two generations, for those who match images again."""
+    return f"rematch/{before or 'none'}-{after}/difference.json.zst"
+
+
+def batches(before: str, after: str) -> str:
+    """The images to match again: a JSON array, as a Distributed Map reads it."""
+    return f"rematch/{before or 'none'}-{after}/batches.json"

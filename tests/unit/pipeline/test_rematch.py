@@ -1,0 +1,109 @@
+"""Which images are matched again, and what of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+import zstandard
+
+from fakes.feeds import Mirror, osv_record
+from fakes.matches import deb, pypi
+from hullwatch.advisories.match import Advisories
+from hullwatch.aws.image_records import ImageRecord
+from hullwatch.inventory.package import Inventory, Package, Problem
+from hullwatch.pipeline import keys
+from hullwatch.pipeline.assess_image import assessment_of, says
+from hullwatch.pipeline.rematch import Difference, Matcher, Rematch
+
+DJANGO, FLASK = pypi("django", "2.2"), pypi("flask", "1.0")
+
+
+@pytest.fixture
+def advisories(tmp_path: Path) -> Advisories:
+    mirror = Mirror(tmp_path)
+    mirror.osv("PyPI", osv_record("GHSA-d", "PyPI", "django", ("introduced", "0"), ("fixed", "3.0")))
+    mirror.build()
+    return mirror.open()
+
+
+def inventory(*packages: Package, problems: tuple[Problem, ...] = ()) -> Inventory:
+    return Inventory(digest="sha256:a", packages=packages, problems=problems)
+
+
+def stored(document: Inventory) -> bytes:
+    return zstandard.compress(msgspec.json.encode(document))
+
+
+def changed(shard: str, *names: str) -> Difference:
+    return Difference(packages={shard: frozenset(names)})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        inventory(),
+        inventory(DJANGO, FLASK, deb()),
+        inventory(FLASK, DJANGO, problems=(Problem(reason="UNREADABLE", detail="x", path="a"),)),
+    ],
+)
+def test_the_answer_is_that_of_a_scan(advisories: Advisories, document: Inventory) -> None:
+    matcher = Matcher(Difference(everything=True), advisories)
+    plain = assessment_of(document, advisories)
+    # The second time, every package is known.
+    for _ in range(2):
+        assert matcher.assess(matcher.read(stored(document)), "") == plain
+        assert matcher.assess(matcher.read(stored(document)), says(plain)) is None
+
+
+@pytest.mark.parametrize(
+    ("difference", "package", "touched"),
+    [
+        (changed("pypi", "django"), DJANGO, True),
+        (changed("pypi", "django"), FLASK, False),
+        (changed("npm", "django"), DJANGO, False),
+        (changed("pypi", "zope-interface"), pypi("Zope.Interface", "1"), True),
+        (changed("debian-12", "openssl"), deb(name="libssl3", source="openssl"), True),
+        (changed("debian-11", "openssl"), deb(name="libssl3", source="openssl"), False),
+        (Difference(shards=frozenset({"pypi"})), FLASK, True),
+        (Difference(everything=True), FLASK, True),
+    ],
+)
+def test_only_what_is_touched_is_asked_about(
+    advisories: Advisories, difference: Difference, package: Package, touched: bool
+) -> None:
+    matcher = Matcher(difference, advisories)
+    listed = matcher.read(stored(inventory(package)))
+    assert (matcher.assess(listed, "what the old ones said") is not None) == touched
+    # Where nothing is known of what was said, the question is not whether something has changed.
+    assert matcher.assess(listed, "") is not None
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing of ours", zstandard.compress(b'{"digest": 1}')])
+def test_a_damaged_inventory_is_an_error_of_its_own(advisories: Advisories, content: bytes) -> None:
+    with pytest.raises((msgspec.DecodeError, zstandard.ZstdError)):
+        Matcher(Difference(), advisories).read(content)
+
+
+def test_an_inventory_that_is_gone_or_damaged_costs_only_itself(advisories: Advisories) -> None:
+    known = {
+        name: ImageRecord(repository="shop", digest=name, status="ASSESSED", generation="before", says="x")
+        for name in ("good", "gone", "bad")
+    }
+    confirmed: list[str] = []
+    objects = {keys.inventory("good"): stored(inventory(FLASK)), keys.inventory("bad"): b"bad"}
+
+    def confirm(record: ImageRecord, generation: str) -> bool:
+        confirmed.append(record.digest)
+        return True
+
+    services: Any = SimpleNamespace(
+        advisories=lambda generation: advisories,
+        evidence=SimpleNamespace(get=objects.get, get_document=lambda key, kind: changed("pypi", "django")),
+        images=SimpleNamespace(get_many=lambda repository, digests: known, confirm=confirm),
+    )
+    assert Rematch(services).batch("before", "after", [("shop", name) for name in known]) == 0
+    assert confirmed == ["good"]
