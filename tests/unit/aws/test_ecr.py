@@ -55,7 +55,7 @@ def test_images_that_are_gone_are_left_out_although_one_spoils_the_whole_answer(
     found = repository(describe_images=describe_images).states([f"sha256:{n}" for n in range(7)])
 
     assert set(found) == there
-    assert found["sha256:0"].pushed_at == "2026-11-24T10:00:00Z"
+    assert found["sha256:0"].pushed_at == "2026-11-24T10:00:00.000Z"
     assert found["sha256:0"].tags == ()
 
 

@@ -46,7 +46,7 @@ def test_an_image_comes_back_as_it_was_put(images: ImageRecords) -> None:
     assert images.get("shop", "sha256:a") == full
     assert images.get("shop", "sha256:b") is None
     assert images.get_many("shop", ("sha256:a", "sha256:b")) == {"sha256:a": full}
-    assert images.with_status("ASSESSED") == [full]
+    assert list(images.with_status("ASSESSED")) == [full]
 
 
 def test_only_a_settled_image_makes_an_event(images: ImageRecords, table: Table) -> None:
@@ -140,13 +140,15 @@ def test_members_come_newest_first_and_leave(tracks: TrackRecords) -> None:
 def test_one_worker_at_a_time_holds_a_track(tracks: TrackRecords) -> None:
     track = tracks.track("shop", "v*")
 
-    assert tracks.lease(track, NOW, NOW + 60)
+    first = tracks.lease(track, NOW, NOW + 60)
+    assert first
     assert not tracks.lease(track, NOW + 1, NOW + 61)
-    tracks.release(track, NOW + 60, "sha256:a", AT)
+    tracks.release(track, first, "sha256:a", AT)
     assert tracks.lease(track, NOW + 2, NOW + 62)
     # A worker that comes back after its lease was taken over gives nothing away.
-    tracks.release(track, NOW + 60, "sha256:b", AT)
+    tracks.release(track, first, "sha256:b", AT)
     assert not tracks.lease(track, NOW + 3, NOW + 63)
+    assert tracks.lease(track, NOW + 63, NOW + 120)
 
 
 def opened(tracks: TrackRecords, count: int = 2) -> Finding:

@@ -1,4 +1,4 @@
-"""Every error that hullwatch raises on purpose: what a user can fix, what is permanent, what is worth a retry.
+"""Every error that hullwatch raises on purpose: a user can fix it, it is permanent, or worth a retry.
 
 The class *name* is part of the contract: the Lambda runtime reports it as ``errorType``, and the state
 machines retry or catch by it. The stacks read the names from here, so a new class needs no other change.
@@ -23,7 +23,7 @@ class ConfigurationError(UserError):
 
 
 class PermanentError(HullwatchError):
-    """Trying again gives the same answer. The pipeline records it as the image's reason and opens a finding."""
+    """Trying again gives the same answer. The pipeline records it as the image's reason, and as a finding."""
 
     #: Stable word for tables, events and findings, for example ``LAYER_CORRUPT``.
     reason: str = "UNREADABLE"

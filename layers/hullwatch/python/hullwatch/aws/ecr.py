@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -82,7 +82,7 @@ class Repository:
             detail["imageDigest"]: ImageState(
                 digest=detail["imageDigest"],
                 tags=tuple(sorted(detail.get("imageTags", ()))),
-                pushed_at=detail["imagePushedAt"].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                pushed_at=_timestamp(detail["imagePushedAt"]),
                 media_type=detail.get("imageManifestMediaType", ""),
                 archived=detail.get("imageStatus", "ACTIVE") != "ACTIVE",
             )
@@ -125,3 +125,8 @@ class Repository:
                 "downloadUrl"
             ]
         return self._http.request("GET", url, headers=headers, preload_content=False)
+
+
+def _timestamp(moment: datetime) -> str:
+    """ISO 8601 in UTC, as fine as ECR says it: what was pushed last is the head of its track."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,6 +6,7 @@ it, ``/ TRACK#<lineage>`` a track that it was seen in (kept by :mod:`track_recor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
@@ -52,6 +53,8 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     vulnerabilities: dict[str, int] = {}
     #: Ecosystems of its packages for which there were no advisories: not clean, but not known.
     unmatched: tuple[str, ...] = ()
+    #: A digest of what the report says, for telling whether other advisories say something else.
+    says: str = ""
     #: How often a scan ended without an answer that lasts (failed, gone, archived): each such end makes room
     #: for one more execution.
     attempts: int = 0
@@ -89,17 +92,19 @@ class ImageRecords:
 
     def put(self, record: ImageRecord) -> None:
         """Replace what is known of a digest. The stream makes an event of every settled record."""
-        fields = msgspec.to_builtins(record)
-        self._table.put(
-            {
-                **fields,
-                "pk": _partition(record.repository, record.digest),
-                "sk": "META",
-                "g1pk": f"SCAN#{record.status}",
-                "g1sk": record.updated_at,
-                "outbox": "EVENT" if record.settled else None,
-                "expires": _expiry(record.updated_at) if record.status == "GONE" else None,
-            }
+        self._table.put(_item(record))
+
+    def replace(self, known: ImageRecord, record: ImageRecord) -> bool:
+        """Write ``record`` if ``known`` is still what the table has. Says whether it was."""
+        return self._table.put_if(_item(record), "updated_at = :at", {":at": known.updated_at})
+
+    def confirm(self, known: ImageRecord, generation: str) -> bool:
+        """Note that another generation says the same, as :meth:`replace` does, but without an event."""
+        return self._table.update_if(
+            (_partition(known.repository, known.digest), "META"),
+            "SET generation = :generation REMOVE outbox",
+            "updated_at = :at",
+            {":generation": generation, ":at": known.updated_at},
         )
 
     def link(self, repository: str, index: str, children: tuple[str, ...]) -> None:
@@ -112,15 +117,26 @@ class ImageRecords:
         """Digests of the indexes that list this image, as far as they were seen."""
         return tuple(item["index"] for item in self._table.query(_partition(repository, digest), "IN#"))
 
-    def with_status(self, status: Status) -> list[ImageRecord]:
-        """Every image in a state, oldest change first."""
-        items = self._table.query_index(WORK_LIST, "g1pk", f"SCAN#{status}")
-        return [image_record(item) for item in items]
+    def with_status(self, status: Status) -> Iterator[ImageRecord]:
+        """Every image in a state, oldest change first, page by page."""
+        return map(image_record, self._table.query_index(WORK_LIST, "g1pk", f"SCAN#{status}"))
 
 
 def image_record(item: Item) -> ImageRecord:
     """The record in an item of the table or of its stream."""
     return msgspec.convert(item, type=ImageRecord)
+
+
+def _item(record: ImageRecord) -> Item:
+    return {
+        **msgspec.to_builtins(record),
+        "pk": _partition(record.repository, record.digest),
+        "sk": "META",
+        "g1pk": f"SCAN#{record.status}",
+        "g1sk": record.updated_at,
+        "outbox": "EVENT" if record.settled else None,
+        "expires": _expiry(record.updated_at) if record.status == "GONE" else None,
+    }
 
 
 def _expiry(updated_at: str) -> int:

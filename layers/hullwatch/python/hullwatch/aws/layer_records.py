@@ -6,6 +6,7 @@ ends by itself, so that a worker that died blocks nobody for longer than it coul
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from typing import Literal
 
@@ -31,9 +32,17 @@ class LayerRecords:
 
         ``held``: it is ours to read. ``done``: somebody has read it. ``refused``: somebody is at it.
         """
-        item = {"pk": f"LAYER#{digest}", "sk": self._sk, "state": "LEASED", "lease_until": until}
-        free = "attribute_not_exists(pk) OR (attribute_exists(lease_until) AND lease_until < :now)"
-        if self._table.put_if(item, free, {":now": now}):
+        # Its own name lets a call go through that was answered once, and whose answer was lost.
+        lease = uuid.uuid4().hex
+        item = {
+            "pk": f"LAYER#{digest}",
+            "sk": self._sk,
+            "state": "LEASED",
+            "lease_until": until,
+            "lease": lease,
+        }
+        free = "attribute_not_exists(pk) OR lease_until < :now OR lease = :lease"
+        if self._table.put_if(item, free, {":now": now, ":lease": lease}):
             return "held"
         stored = self._table.get(f"LAYER#{digest}", self._sk)
         return "done" if stored and stored["state"] == "DONE" else "refused"

@@ -12,6 +12,7 @@ A finding that still has to be sent carries ``outbox = PENDING`` and stands in t
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
@@ -88,22 +89,25 @@ class TrackRecords:
 
     # The lease: one worker at a time settles a track
 
-    def lease(self, track: Track, now: int, until: int) -> bool:
-        """Claim the track until a time (epoch seconds). Says whether it was free."""
-        return self._table.update_if(
+    def lease(self, track: Track, now: int, until: int) -> str:
+        """Claim the track until a time (epoch seconds): the lease's name, empty when another holds it."""
+        # Its own name lets a call go through that was answered once, and whose answer was lost.
+        lease = uuid.uuid4().hex
+        held = self._table.update_if(
             (_partition(track), "META"),
-            "SET lease_until = :until",
-            "attribute_not_exists(lease_until) OR lease_until < :now",
-            {":now": now, ":until": until},
+            "SET lease_until = :until, lease = :lease",
+            "attribute_not_exists(lease_until) OR lease_until < :now OR lease = :lease",
+            {":now": now, ":until": until, ":lease": lease},
         )
+        return lease if held else ""
 
-    def release(self, track: Track, until: int, head: str, at: str) -> None:
+    def release(self, track: Track, lease: str, head: str, at: str) -> None:
         """Give our lease back and note the head that was settled."""
         self._table.update_if(
             (_partition(track), "META"),
-            "SET head = :head, settled_at = :at REMOVE lease_until",
-            "lease_until = :until",
-            {":head": head, ":at": at, ":until": until},
+            "SET head = :head, settled_at = :at REMOVE lease_until, lease",
+            "lease = :lease",
+            {":head": head, ":at": at, ":lease": lease},
         )
 
     # Findings

@@ -46,11 +46,16 @@ def settle(services: Services, repository: str, digest: str) -> list[str]:
         _note_gone(services, known)
     else:
         _join_tracks(services, repository, state)
+    lineages = lineages_of(services, repository, digest)
+    for name in lineages:
+        settle_track(services, repository, name)
+    return lineages
+
+
+def lineages_of(services: Services, repository: str, digest: str) -> list[str]:
+    """The tracks in which an image, or an index that lists it, is remembered."""
     subjects = _with_indexes(services, repository, digest)
-    lineages = {name for subject in subjects for name in services.tracks.lineages_of(repository, subject)}
-    for name in sorted(lineages):
-        _settle_track(services, services.tracks.track(repository, name))
-    return sorted(lineages)
+    return sorted({name for subject in subjects for name in services.tracks.lineages_of(repository, subject)})
 
 
 def _with_indexes(services: Services, repository: str, digest: str) -> set[str]:
@@ -104,10 +109,15 @@ def _lineages(services: Services, repository: str, state: ImageState) -> set[str
     }
 
 
-def _settle_track(services: Services, track: Track) -> None:
+def settle_track(services: Services, repository: str, name: str) -> None:
+    """Settle one track, named by its lineage, whoever belongs to it.
+
+    Raises :class:`~hullwatch.errors.LeaseHeld` while another worker does.
+    """
+    track = services.tracks.track(repository, name)
     now = services.now()
-    until = now + LEASE_SECONDS
-    if not services.tracks.lease(track, now, until):
+    lease = services.tracks.lease(track, now, now + LEASE_SECONDS)
+    if not lease:
         raise LeaseHeld(f"another worker settles {track.repository} {track.lineage}")
     head = ""
     try:
@@ -119,7 +129,7 @@ def _settle_track(services: Services, track: Track) -> None:
         else:
             _bring_in_line(services, track, subjects, head)
     finally:
-        services.tracks.release(track, until, head, services.timestamp())
+        services.tracks.release(track, lease, head, services.timestamp())
 
 
 def _head(services: Services, track: Track) -> ImageState | None:
