@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PYTHON_READY := $(VENV)/.python-ready
 NODE_READY := $(VENV)/.node-ready
 CDK_READY := node_modules/.cdk-ready
-PATHS := app.py stacks lambdas local_aws layers/hullwatch/python/hullwatch tests benchmarks
+TYPED := app.py stacks lambdas local_aws layers/hullwatch/python/hullwatch benchmarks
 
 # Tools of the virtual environment come first, Node among them where it was installed there.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -40,7 +40,7 @@ lint: $(PYTHON_READY) ## Check style, formatting and which room imports which
 	$(BIN)/lint-imports
 
 types: $(PYTHON_READY) ## Check types
-	$(BIN)/mypy $(wildcard $(PATHS))
+	$(BIN)/mypy $(TYPED)
 
 synth: $(PYTHON_READY) $(NODE_READY) $(CDK_READY) ## Write the CloudFormation templates to cdk.out
 	node_modules/.bin/cdk synth --quiet $(ARGS)
