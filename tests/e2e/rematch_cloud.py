@@ -61,7 +61,11 @@ class RematchCloud:
         with zipfile.ZipFile(content, "w") as archive:
             for name, text in records.items():
                 archive.writestr(name, text)
-        path.write_bytes(content.getvalue())
+        self.replace(path, content.getvalue())
+
+    def replace(self, path: Path, content: bytes) -> None:
+        """Put a document into the mirror, newer than whatever was there."""
+        path.write_bytes(content)
         # HTTP dates have seconds, and tests change files faster than that.
         self._changed += 60
         os.utime(path, (self._changed, self._changed))

@@ -350,7 +350,7 @@ def broken(what: str) -> FakeImage:
             zeros = layer({"zeros": b"\0" * (600 << 20)})
             return FakeImage(layers=[zeros])
         case _:
-            return FakeImage(layers=[replace(good, media_type="application/x-unheard-of")])
+            return FakeImage(layers=[base(), replace(good, media_type="application/x-unheard-of")])
 
 
 @pytest.mark.parametrize(
@@ -360,6 +360,7 @@ def broken(what: str) -> FakeImage:
         ("wrong contents", "DIGEST_MISMATCH"),
         ("not a tar", "LAYER_CORRUPT"),
         ("bomb", "BUDGET_EXCEEDED"),
+        ("unheard of", "UNSUPPORTED"),
     ],
 )
 def test_what_cannot_be_read_is_a_finding_with_its_reason(it: RematchCloud, what: str, reason: str) -> None:
