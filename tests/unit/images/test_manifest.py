@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -101,6 +102,11 @@ def test_artifacts_are_no_images(name: str) -> None:
     artifact, artifact_type = ARTIFACTS[name]
     parsed = parse(artifact.manifest)
     assert (parsed.kind, parsed.artifact_type) == ("artifact", artifact_type)
+
+
+def test_an_image_of_layers_that_nobody_knows_is_refused_and_not_passed_over() -> None:
+    with pytest.raises(UnsupportedImage, match="application/x-unheard-of"):
+        parse(FakeImage([replace(BASE, media_type="application/x-unheard-of")]).manifest)
 
 
 def test_an_artifact_names_its_subject() -> None:

@@ -54,6 +54,20 @@ _LAYER_PREFIXES = (
     "application/vnd.docker.image.rootfs.diff.tar",
     "application/vnd.docker.image.rootfs.foreign.diff.tar",
 )
+#: What artifacts keep under an image's configuration: attestations, signatures, bills of materials, modules.
+_ARTIFACT_LAYERS = (
+    "application/vnd.in-toto",
+    "application/vnd.dsse.",
+    "application/vnd.dev.cosign.",
+    "application/vnd.dev.sigstore.",
+    "application/vnd.cncf.",
+    "application/vnd.cyclonedx",
+    "application/vnd.wasm.",
+    "application/wasm",
+    "application/spdx",
+    "application/json",
+    "text/",
+)
 _FOREIGN_PREFIXES = (
     "application/vnd.oci.image.layer.nondistributable.",
     "application/vnd.docker.image.rootfs.foreign.",
@@ -150,7 +164,14 @@ def _parse_image_manifest(document: dict[str, Any], digest: str, media_type: str
         raise ManifestInvalid(f"manifest {digest} lists {len(entries)} layers, over {_MAX_LAYERS}")
     layers = tuple(_descriptor(entry, f"layer of {digest}") for entry in entries)
     readable = [layer.media_type.startswith(_LAYER_PREFIXES) for layer in layers]
-    is_image = config.media_type in _IMAGE_CONFIGS and (any(readable) or not layers)
+    declared, subject = _text(document.get("artifactType")), document.get("subject")
+    # An image's configuration over layers that nobody knows is an image that cannot be read, unless something
+    # says that it is none.
+    described = bool(declared or subject) or any(
+        layer.media_type.startswith(_ARTIFACT_LAYERS) for layer in layers
+    )
+    unknown = config.media_type in (OCI_CONFIG, DOCKER_CONFIG) and not described
+    is_image = config.media_type in _IMAGE_CONFIGS and (any(readable) or not layers or unknown)
     if is_image:
         for layer in layers:
             if "encrypted" in layer.media_type:
@@ -158,7 +179,6 @@ def _parse_image_manifest(document: dict[str, Any], digest: str, media_type: str
         if not all(readable):
             odd = layers[readable.index(False)]
             raise UnsupportedImage(f"layer {odd.digest} has the media type {odd.media_type[:120]!r}")
-    declared, subject = _text(document.get("artifactType")), document.get("subject")
     return ParsedManifest(
         kind="image" if is_image else "artifact",
         digest=digest,
