@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -44,10 +45,11 @@ def show(parts: Sequence[RenderableType], output: Path | None) -> None:
         for part in parts:
             console.print(part)
         return
-    with output.open("w", encoding="utf-8") as file:
-        console = Console(file=file, highlight=False, width=_WIDTH, no_color=True)
-        for part in parts:
-            console.print(part)
+    text = io.StringIO()
+    console = Console(file=text, highlight=False, width=_WIDTH, no_color=True)
+    for part in parts:
+        console.print(part)
+    emit(text.getvalue(), output)
 
 
 def notes() -> Console:

@@ -1,0 +1,78 @@
+"""Failed controls as SARIF 2.1.0 (OASIS, errata 01): one rule per control, one result per resource."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from hullwatch.posture.catalogue import Entry, catalogue
+from hullwatch.posture.engine import Result, Severity
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+
+_LEVELS: dict[Severity, str] = {
+    "critical": "error",
+    "high": "error",
+    "medium": "warning",
+    "low": "note",
+    "info": "note",
+}
+#: The middle of GitHub's band for the severity.
+_SCORES: dict[Severity, str] = {
+    "critical": "9.5",
+    "high": "8.0",
+    "medium": "5.5",
+    "low": "2.0",
+    "info": "0.1",
+}
+
+
+def to_sarif(results: Iterable[Result], files: Mapping[str, str], tool_version: str) -> dict[str, Any]:
+    """One log with one run. ``files``: the resource as text → the name of its file."""
+    failed = [result for result in results if result.verdict == "FAILED"]
+    indexes = {name: place for place, name in enumerate(dict.fromkeys(item.control for item in failed))}
+    driver = {
+        "name": "hullwatch",
+        "version": tool_version,
+        "rules": [_rule(catalogue()[name]) for name in indexes],
+    }
+    return {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": driver},
+                "results": [_result(item, indexes[item.control], files) for item in failed],
+                "columnKind": "unicodeCodePoints",
+            }
+        ],
+    }
+
+
+def _rule(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "shortDescription": {"text": entry.title},
+        "fullDescription": {"text": entry.why},
+        "help": {"text": entry.fix},
+        "defaultConfiguration": {"level": _LEVELS[entry.severity]},
+        "properties": {"tags": ["security", entry.scope], "security-severity": _SCORES[entry.severity]},
+    }
+
+
+def _result(result: Result, rule_index: int, files: Mapping[str, str]) -> dict[str, Any]:
+    resource = str(result.resource)
+    paths = ", ".join(item.path for item in result.violations)
+    location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": resource}]}
+    if file := files.get(resource):
+        # Documents keep no line numbers; code scanning services require a line.
+        location["physicalLocation"] = {"artifactLocation": {"uri": quote(file)}, "region": {"startLine": 1}}
+    return {
+        "ruleId": result.control,
+        "ruleIndex": rule_index,
+        "level": _LEVELS[result.severity],
+        "message": {"text": f"{resource}: {catalogue()[result.control].title} ({paths})"},
+        "locations": [location],
+        "partialFingerprints": {"hullwatch/v1": result.id},
+    }

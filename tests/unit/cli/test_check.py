@@ -1,0 +1,128 @@
+"""``check`` as a user runs it: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from hullwatch.cli.check import check
+from hullwatch.errors import UserError
+
+app = typer.Typer()
+app.command()(check)
+
+RESTRICTED: dict[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def pod(**security: Any) -> str:
+    container = {"name": "app", "image": "nginx:1", "securityContext": security}
+    metadata = {"name": "web", "namespace": "shop"}
+    return json.dumps(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
+    )
+
+
+def run(*arguments: str | Path, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, [str(item) for item in arguments], input=stdin)
+
+
+@pytest.mark.parametrize(
+    ("security", "baseline", "restricted"),
+    [
+        ({}, 0, 1),
+        (RESTRICTED, 0, 0),
+        ({"privileged": True}, 1, 1),
+        ({**RESTRICTED, "privileged": True}, 1, 1),
+        ({**RESTRICTED, "allowPrivilegeEscalation": True}, 0, 1),
+        ({**RESTRICTED, "runAsNonRoot": False}, 0, 1),
+        ({**RESTRICTED, "runAsUser": 0}, 0, 1),
+        ({**RESTRICTED, "capabilities": {"drop": ["NET_RAW"]}}, 0, 1),
+        ({**RESTRICTED, "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}, 0, 0),
+        ({**RESTRICTED, "capabilities": {"drop": ["ALL"], "add": ["SYS_ADMIN"]}}, 1, 1),
+        ({**RESTRICTED, "seccompProfile": {"type": "Unconfined"}}, 1, 1),
+        ({**RESTRICTED, "procMount": "Unmasked"}, 1, 1),
+    ],
+)
+def test_a_standard_answers_by_exit_code(security: dict[str, Any], baseline: int, restricted: int) -> None:
+    codes = [
+        run("-", "--standard", name, stdin=pod(**security)).exit_code
+        for name in ("pss-baseline", "pss-restricted")
+    ]
+    assert codes == [baseline, restricted]
+
+
+def test_the_version_decides_which_rules_hold() -> None:
+    old = {key: value for key, value in RESTRICTED.items() if key != "seccompProfile"}
+    arguments = ("-", "--standard", "pss-restricted", "--kubernetes-version")
+    assert run(*arguments, "1.18", stdin=pod(**old)).exit_code == 0
+    assert run(*arguments, "1.34", stdin=pod(**old)).exit_code == 1
+
+
+def test_json_names_file_path_and_value(tmp_path: Path) -> None:
+    (tmp_path / "pod.json").write_text(pod(privileged=True))
+    (tmp_path / "values.yaml").write_text("replicas: 1\n")
+    done = run(tmp_path, "--format", "json", "--control", "k8s.pod.privileged", "--verbose")
+    report = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert "skipped" in done.stderr
+    assert report["schema"] == 1
+    (result,) = report["results"]
+    assert (result["verdict"], result["resource"]) == ("FAILED", "Pod/shop/web")
+    assert result["file"] == str(tmp_path / "pod.json")
+    assert result["violations"][0]["path"].endswith("securityContext.privileged")
+    assert result["violations"][0]["value"] is True
+
+
+def test_sarif_holds_only_what_failed() -> None:
+    done = run("-", "--format", "sarif", "--standard", "pss-baseline", stdin=pod(privileged=True))
+    (only,) = json.loads(done.stdout)["runs"][0]["results"]
+    assert only["ruleId"] == "k8s.pod.privileged"
+
+
+def test_the_table_explains() -> None:
+    done = run("-", "--standard", "pss-baseline", stdin=pod(privileged=True))
+    assert "Pod/shop/web" in done.stdout
+    assert "fix: " in done.stdout
+    assert "1 failed" in done.stdout
+
+
+def test_fail_on_counts_from_its_severity() -> None:
+    only = ("-", "--control", "k8s.pod.privileged", "--fail-on")
+    assert run(*only, "high", stdin=pod(privileged=True)).exit_code == 1
+    assert run(*only, "any", stdin=pod(privileged=False)).exit_code == 0
+
+
+def test_an_object_that_cannot_be_read_is_incomplete() -> None:
+    broken = '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": 7}}'
+    assert run("-", "--standard", "pss-baseline", stdin=broken).exit_code == 3
+
+
+def test_what_is_unusable_is_one_error(tmp_path: Path) -> None:
+    invalid = tmp_path / "invalid.yaml"
+    invalid.write_text("a: [")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for path in (invalid, empty, tmp_path / "absent.yaml"):
+        assert isinstance(run(path).exception, UserError)
+    assert isinstance(run("-", "--standard", "nonsense", stdin=pod()).exception, UserError)
+
+
+def test_as_a_process() -> None:
+    code = "import typer; from hullwatch.cli.check import check; typer.run(check)"
+    command = [sys.executable, "-c", code, "-", "--standard", "pss-baseline"]
+    done = subprocess.run(command, input=pod(), capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
