@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import http.server
 import json
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -29,6 +27,7 @@ from hullwatch.inventory.package import Inventory
 from hullwatch.pipeline import keys
 from local_aws import demo_advisories, demo_image
 from local_aws.cloud import LocalCloud
+from local_aws.mirror import served
 from stacks.local import assembly
 
 Say = Callable[[str], None]
@@ -139,7 +138,7 @@ class Demo:
             return
         mirror = Path(closing.enter_context(tempfile.TemporaryDirectory()))
         demo_advisories.write(mirror)
-        self._point_at(closing.enter_context(_served(mirror)))
+        self._point_at(closing.enter_context(served(mirror)))
         self._cloud.fire_schedule("Refresh")
         self._cloud.wait_idle(_PATIENCE)
 
@@ -326,22 +325,3 @@ def _upload(ecr: Any, repository: str, digest: str, read: Callable[[], Iterator[
         )
         first += len(piece)
     ecr.complete_layer_upload(repositoryName=repository, uploadId=upload, layerDigests=[digest])
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the base class's name
-        return
-
-
-@contextmanager
-def _served(directory: Path) -> Iterator[str]:
-    """The address under which a directory can be read over HTTP on this machine."""
-    handler = functools.partial(_Quiet, directory=str(directory))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import io
 import json
 import os
-import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -19,12 +16,8 @@ from hullwatch.aws.table import unmarshal
 from local_aws import demo_advisories
 from local_aws.cloud import LocalCloud
 from local_aws.demo_image import BuiltImage
+from local_aws.mirror import served
 from stacks.local import assembly
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
 
 
 class RematchCloud:
@@ -134,19 +127,10 @@ class RematchCloud:
 @contextmanager
 def deployed(mirror: Path) -> Iterator[RematchCloud]:
     """A cloud for one test, or for one module."""
-    handler = functools.partial(_Quiet, directory=mirror)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        with LocalCloud() as cloud:
-            it = RematchCloud(cloud, mirror)
-            it.read_feeds_from(f"http://127.0.0.1:{server.server_port}")
-            yield it
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(mirror) as address, LocalCloud() as cloud:
+        it = RematchCloud(cloud, mirror)
+        it.read_feeds_from(address)
+        yield it
 
 
 def record(identifier: str, ecosystem: str, package: str, fixed: str, **more: Any) -> dict[str, Any]:

@@ -39,6 +39,15 @@ def it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RematchCloud]:
         yield cloud
 
 
+def push_both(it: RematchCloud, repository: str) -> None:
+    """Push the vulnerable image and the mended one under the armed faults, then disarm what is left."""
+    try:
+        push(it, repository, VULNERABLE, "v1")
+        push(it, repository, MENDED, "v2")
+    finally:
+        it.cloud.faults.clear()
+
+
 def ends_well(it: RematchCloud, repository: str) -> None:
     """After both pushes, the table and Security Hub say what they always say."""
     it.cloud.fire_schedule("Waiting")
@@ -58,12 +67,7 @@ def test_every_call_may_fail_once_or_twice(it: RematchCloud, fault: How) -> None
     repository = f"all-{fault.replace('_', '-')}"
     for operation in (*OPERATIONS, *WRITES):
         it.cloud.faults.fail(operation, how=fault, times=2)
-    try:
-        push(it, repository, VULNERABLE, "v1")
-        push(it, repository, MENDED, "v2")
-    finally:
-        it.cloud.faults.clear()
-
+    push_both(it, repository)
     ends_well(it, repository)
 
 
@@ -71,12 +75,7 @@ def test_every_call_may_fail_once_or_twice(it: RematchCloud, fault: How) -> None
 def test_a_write_that_was_done_and_not_answered_does_no_harm(it: RematchCloud, operation: str) -> None:
     repository = f"lost-{operation.replace(':', '-').lower()}"
     it.cloud.faults.fail(operation, how="lost_response", times=2)
-    try:
-        push(it, repository, VULNERABLE, "v1")
-        push(it, repository, MENDED, "v2")
-    finally:
-        it.cloud.faults.clear()
-
+    push_both(it, repository)
     ends_well(it, repository)
 
 
@@ -84,10 +83,5 @@ def test_a_write_that_was_done_and_not_answered_does_no_harm(it: RematchCloud, o
 def test_a_worker_that_is_killed_once_changes_nothing(it: RematchCloud, worker: str) -> None:
     repository = f"killed-{worker}"
     it.cloud.faults.kill_worker(f"hullwatch-{worker}")
-    try:
-        push(it, repository, VULNERABLE, "v1")
-        push(it, repository, MENDED, "v2")
-    finally:
-        it.cloud.faults.clear()
-
+    push_both(it, repository)
     ends_well(it, repository)
