@@ -105,7 +105,7 @@ class AdvisoriesStack(HullwatchStack):
             scratch=4096,
         )
         allow_images(function, self._foundation, ["DescribeImages"])
-        allow_items(function, self._foundation, write=["IMG#", "TRACK#"])
+        allow_items(function, self._foundation, read=["RUN#", "SURVEYS"], write=["IMG#", "TRACK#"])
         allow_evidence(
             function,
             self._foundation,

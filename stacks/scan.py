@@ -176,7 +176,7 @@ class ScanStack(HullwatchStack):
 
     def _allow_settling(self, function: Function) -> None:
         allow_images(function, self._foundation, ["DescribeImages"])
-        allow_items(function, self._foundation, write=["IMG#", "TRACK#"])
+        allow_items(function, self._foundation, read=["RUN#", "SURVEYS"], write=["IMG#", "TRACK#"])
         allow_evidence(function, self._foundation, read=["advisories", "indexes", "reports"])
 
     def _record_failure(self) -> Function:

@@ -22,6 +22,7 @@ from hullwatch.aws.generation import Generations
 from hullwatch.aws.image_records import ImageRecords
 from hullwatch.aws.layer_records import LayerRecords
 from hullwatch.aws.queue import IntakeQueue
+from hullwatch.aws.running_records import RunningRecords
 from hullwatch.aws.securityhub import SecurityHub
 from hullwatch.aws.shards import EvidenceSource
 from hullwatch.aws.table import Table
@@ -78,6 +79,12 @@ class Services:
     @cached_property
     def tracks(self) -> TrackRecords:
         return TrackRecords(self.table, self.environment.account, self.environment.region)
+
+    @cached_property
+    def running(self) -> RunningRecords:
+        where = self.environment
+        suffix = "amazonaws.com.cn" if where.partition == "aws-cn" else "amazonaws.com"
+        return RunningRecords(self.table, f"{where.account}.dkr.ecr.{where.region}.{suffix}")
 
     @cached_property
     def evidence(self) -> Evidence:

@@ -1,7 +1,8 @@
 """Bring the findings of a track in line with its head.
 
-What a track says is a function of two things only: what ECR says now, and the stored assessments. No event
-is needed to compute it, so events may come twice, late or in any order: settling again changes nothing.
+What a track says is a function of three things only: what ECR says now, what runs, and the stored
+assessments. No event is needed to compute it, so events may come twice, late or in any order: settling again
+changes nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from hullwatch.inventory.package import Problem
 from hullwatch.pipeline import keys
 from hullwatch.pipeline.assess_image import Assessment
 from hullwatch.pipeline.resolve import Index
+from hullwatch.posture.model.running import Running
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,8 @@ logger = logging.getLogger(__name__)
 LEASE_SECONDS = 180
 #: Members looked up in ECR at a time while the head is searched.
 _GROUP = 20
+#: States in which an image's report holds.
+_ASSESSED = frozenset({"ASSESSED", "PARTIAL", "ARCHIVED"})
 
 
 def settle(services: Services, repository: str, digest: str) -> list[str]:
@@ -121,9 +125,10 @@ def settle_track(services: Services, repository: str, name: str) -> None:
         raise LeaseHeld(f"another worker settles {track.repository} {track.lineage}")
     head = ""
     try:
-        state = _head(services, track)
+        runs = _runs(services, track.repository)
+        state = _head(services, track, runs)
         head = state.digest if state else ""
-        subjects = _subjects(services, track, state) if state else []
+        subjects = _subjects(services, track, state, runs)
         if subjects is None:
             logger.info("%s %s waits for images that are still being read", track.repository, track.lineage)
         else:
@@ -132,8 +137,31 @@ def settle_track(services: Services, repository: str, name: str) -> None:
         services.tracks.release(track, lease, head, services.timestamp())
 
 
-def _head(services: Services, track: Track) -> ImageState | None:
-    """The image pushed last among those that hold a tag of the track now; others leave the track."""
+class _Runs(msgspec.Struct, frozen=True):
+    """What runs of a repository, by image. ``all_known``: what is not there does not run."""
+
+    images: dict[str, tuple[Running, ...]]
+    all_known: bool
+
+    def running(self, digest: str) -> bool | None:
+        return True if digest in self.images else False if self.all_known else None
+
+    def exposure(self, digest: str) -> tuple[str, ...]:
+        return tuple(sorted({word for entry in self.images.get(digest, ()) for word in entry.exposure}))
+
+
+def _runs(services: Services, repository: str) -> _Runs:
+    images: dict[str, tuple[Running, ...]] = {}
+    for digest, entries in services.running.of_repository(repository).items():
+        # A runtime may name the index that it pulled through, and not say which of its images runs.
+        for image in _without_indexes(services, digest):
+            images[image] = images.get(image, ()) + entries
+    return _Runs(images, services.running.all_known(services.timestamp()))
+
+
+def _head(services: Services, track: Track, runs: _Runs) -> ImageState | None:
+    """The image pushed last among those that hold a tag of the track now. Others leave the track, unless they
+    still run."""
     repository = services.repository(track.repository)
     tagged = services.tracks.members(track)
     # Newest first, a few at a time: the first that still holds a tag is the head, however long the history.
@@ -143,35 +171,61 @@ def _head(services: Services, track: Track) -> ImageState | None:
             state = states.get(member.digest)
             if state and track.lineage in _lineages(services, track.repository, state):
                 return state
-            services.tracks.leave(track, member)
+            if not any(image in runs.images for image in _without_indexes(services, member.digest)):
+                services.tracks.leave(track, member)
     return None
 
 
-def _subjects(services: Services, track: Track, head: ImageState) -> list[Subject] | None:
-    """The head's images and what is known of each; ``None`` while one of them is still being read."""
-    digests = tuple(dict.fromkeys(_without_indexes(services, head.digest)))
-    records = services.images.get_many(track.repository, digests)
+def _subjects(services: Services, track: Track, head: ImageState | None, runs: _Runs) -> list[Subject] | None:
+    """What is known of the head's images, and of older ones of the track that still run.
+
+    ``None`` while one of the head's is still being read.
+    """
+    digests = tuple(dict.fromkeys(_without_indexes(services, head.digest))) if head else ()
+    older = tuple(
+        digest
+        for digest in sorted(runs.images.keys() - set(digests))
+        if track.lineage in lineages_of(services, track.repository, digest)
+    )
+    records = services.images.get_many(track.repository, digests + older)
     if any(digest not in records or not records[digest].settled for digest in digests):
         return None
     rules = services.environment.settings.tracks
-    tags = tuple(tag for tag in head.tags if lineage(track.repository, tag, rules) == track.lineage)
-    return [_subject(services, records[digest], head, tags) for digest in digests]
-
-
-def _subject(services: Services, record: ImageRecord, head: ImageState, tags: tuple[str, ...]) -> Subject:
-    image = ImageRef(
-        digest=record.digest,
-        platform=record.platform,
-        tags=tags,
-        pushed_at=record.pushed_at or head.pushed_at,
+    tags = tuple(
+        tag for tag in (head.tags if head else ()) if lineage(track.repository, tag, rules) == track.lineage
     )
-    if record.report and record.status in {"ASSESSED", "PARTIAL", "ARCHIVED"}:
+    pushed_at = head.pushed_at if head else ""
+    subjects = [_subject(services, records[digest], tags, pushed_at, runs) for digest in digests]
+    return subjects + [
+        _subject(services, records[digest], (), "", runs)
+        for digest in older
+        # One that was never read is on its way: the survey that saw it has sent it to be scanned.
+        if digest in records and records[digest].settled
+    ]
+
+
+def _subject(
+    services: Services, record: ImageRecord, tags: tuple[str, ...], pushed_at: str, runs: _Runs
+) -> Subject:
+    image = ImageRef(
+        digest=record.digest, platform=record.platform, tags=tags, pushed_at=record.pushed_at or pushed_at
+    )
+    running, exposure = runs.running(record.digest), runs.exposure(record.digest)
+    # An image that runs is as vulnerable as before when the registry has it no more.
+    if record.report and (record.status in _ASSESSED or (record.status == "GONE" and running)):
         report = services.evidence.get_document(record.report, Assessment)
         if report is not None:
-            return Subject(image=image, matches=report.matches, problems=report.problems)
+            return Subject(
+                image=image,
+                matches=report.matches,
+                problems=report.problems,
+                running=running,
+                exposure=exposure,
+            )
     if record.status == "SKIPPED":
         return Subject(image=image)
-    return Subject(image=image, problems=(Problem(reason=record.reason, detail=record.detail),))
+    problem = Problem(reason=record.reason, detail=record.detail)
+    return Subject(image=image, problems=(problem,), running=running, exposure=exposure)
 
 
 def _bring_in_line(services: Services, track: Track, subjects: list[Subject], head: str) -> None:

@@ -1,0 +1,145 @@
+"""What runs, in the table: which image in which workload, as the last survey of each scope saw it.
+
+A scope is what is read in one go and replaced as a whole: the account's ECS (``ecs``), its functions
+(``lambda``), one EKS cluster (``eks/<cluster>``). ``SURVEY#<scope>`` holds one item for every image and
+workload, ``RUN#<repository>`` the same by image, and ``SURVEYS`` one item for every scope: when it was read,
+and whether all of it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+import msgspec
+
+from hullwatch.aws.table import Item, Key, Table
+from hullwatch.posture.model.running import Running
+
+#: How long a survey counts: two of its daily turns.
+_VALID = timedelta(hours=48)
+#: Seconds after which what no survey has confirmed leaves the table, and how much of them a survey leaves
+#: alone rather than write the same again.
+_FORGOTTEN = 7 * 86_400
+_FRESH = 5 * 86_400
+
+
+class Where(msgspec.Struct, frozen=True):
+    """An image in a registry. ``repository`` is that of our own registry, else it begins with the host."""
+
+    repository: str
+    digest: str
+
+
+class RunningRecords:
+    """The running inventory of one account and Region. ``registry`` is the host of its own ECR registry."""
+
+    def __init__(self, table: Table, registry: str) -> None:
+        self._table = table
+        self._registry = registry
+
+    def replace(
+        self,
+        scope: str,
+        running: Iterable[Running],
+        *,
+        complete: bool,
+        at: str,
+        workload: tuple[str, str] | None = None,
+    ) -> set[Where]:
+        """Make ``running`` all that is known of a scope, and say for which images something has changed.
+
+        What an incomplete survey did not see is kept: it may still run. ``at`` is ISO 8601, UTC. With
+        ``workload``, a cluster and a workload's name, only that one was read, and the rest stays.
+        """
+        now = int(datetime.fromisoformat(at).timestamp())
+        before = {
+            item["sk"]: item
+            for item in self._table.query(f"SURVEY#{scope}")
+            if workload in (None, (item.get("cluster", ""), item["workload"]))
+        }
+        after = {item["sk"]: item for item in self._items(scope, running, now + _FORGOTTEN)}
+        stale = before.keys() - after.keys() if complete else set()
+        changed = {key for key in after if _said(after[key]) != _said(before.get(key))} | stale
+        news = [item for key, item in after.items() if not _still(before.get(key), item, now)]
+        # Whatever is there by image must be there by scope too, or nothing would ever take it away.
+        self._table.write(news)
+        self._table.write(map(_by_image, news), [_image_key(before[key]) for key in stale])
+        self._table.write(deletes=[(f"SURVEY#{scope}", key) for key in stale])
+        if workload is None:
+            self._table.put({"pk": "SURVEYS", "sk": scope, "complete": complete, "at": at})
+        return {_where({**before, **after}[key]) for key in changed}
+
+    def forget(self, scope: str, at: str) -> set[Where]:
+        """Forget a scope that is gone, such as a deleted cluster."""
+        changed = self.replace(scope, (), complete=True, at=at)
+        self._table.write(deletes=[("SURVEYS", scope)])
+        return changed
+
+    def of_repository(self, repository: str) -> dict[str, tuple[Running, ...]]:
+        """What runs of a repository, by the digest that the runtimes name."""
+        found: dict[str, list[Running]] = {}
+        for item in self._table.query(f"RUN#{repository}"):
+            found.setdefault(item["digest"], []).append(_running(item))
+        return {digest: tuple(entries) for digest, entries in found.items()}
+
+    def scopes(self) -> dict[str, bool]:
+        """Every scope that was surveyed, and whether all of it could be read."""
+        return {item["sk"]: bool(item["complete"]) for item in self._table.query("SURVEYS")}
+
+    def all_known(self, now: str) -> bool:
+        """Whether an image that is not known to run does not run: all there is was read, and lately."""
+        earliest = (datetime.fromisoformat(now) - _VALID).isoformat()
+        surveys = list(self._table.query("SURVEYS"))
+        return bool(surveys) and all(item["complete"] and item["at"] >= earliest for item in surveys)
+
+    def repository_of(self, image: str) -> str:
+        """The repository of a reference as written, without our own registry's host, tag and digest."""
+        name = image.split("@", 1)[0]
+        head, slash, last = name.rpartition("/")
+        return (head + slash + last.split(":", 1)[0]).removeprefix(f"{self._registry}/")
+
+    def _items(self, scope: str, running: Iterable[Running], expires: int) -> Iterator[Item]:
+        for entry in running:
+            repository = self.repository_of(entry.image)
+            workload = f"{entry.kind}#{entry.cluster}#{entry.workload}"
+            yield {
+                **msgspec.to_builtins(entry),
+                "pk": f"SURVEY#{scope}",
+                "sk": f"{repository}@{entry.digest}#{workload}",
+                "scope": scope,
+                "repository": repository,
+                "expires": expires,
+            }
+
+
+def _by_image(item: Item) -> Item:
+    partition, key = _image_key(item)
+    return {**item, "pk": partition, "sk": key}
+
+
+def _image_key(item: Item) -> Key:
+    workload = f"{item['kind']}#{item.get('cluster', '')}#{item['workload']}"
+    return f"RUN#{item['repository']}", f"{item['digest']}#{item['scope']}#{workload}"
+
+
+def _running(item: Item) -> Running:
+    return msgspec.convert(item, type=Running)
+
+
+def _where(item: Item) -> Where:
+    return Where(item["repository"], item["digest"])
+
+
+def _still(before: Item | None, after: Item, now: int) -> bool:
+    """Whether the table says so already, and will for a while."""
+    return (
+        before is not None
+        and before["expires"] > now + _FRESH
+        and {**before, "expires": 0} == {**after, "expires": 0}
+    )
+
+
+def _said(item: Item | None) -> tuple[object, ...]:
+    """What a priority may depend on; a different number of copies is no news."""
+    return (item.get("role"), tuple(item.get("exposure", ()))) if item else ()
