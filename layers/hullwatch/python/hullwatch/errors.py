@@ -77,6 +77,18 @@ class AccessRefused(PermanentError):
     reason = "ACCESS_REFUSED"
 
 
+class NotAuthenticated(AccessRefused):
+    """A cluster does not know who we are: its API answers 401."""
+
+    reason = "NOT_AUTHENTICATED"
+
+
+class CertificateUntrusted(PermanentError):
+    """A cluster's endpoint shows a certificate that the cluster's own authority did not give."""
+
+    reason = "CERTIFICATE_UNTRUSTED"
+
+
 class HubDisabled(AccessRefused):
     """Security Hub is not enabled in the account and Region. Findings wait in the table until it is."""
 
@@ -105,6 +117,10 @@ class Throttled(TransientError):
 
 class SourceUnavailable(TransientError):
     """A registry, feed or service did not answer, or broke off."""
+
+
+class ClusterUnreachable(SourceUnavailable):
+    """There is no connection to a cluster's endpoint: a private one, a security group, or no such name."""
 
 
 class LeaseHeld(TransientError):

@@ -220,6 +220,7 @@ class ContainerStatus(Wire, frozen=True, kw_only=True):
 
 class PodStatus(Wire, frozen=True, kw_only=True):
     container_statuses: tuple[ContainerStatus, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
     ephemeral_container_statuses: tuple[ContainerStatus, ...] = ()
 
 

@@ -39,7 +39,7 @@ def parse(content: bytes, name: str) -> list[Document]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{name}: not UTF-8 text") from error
-    return [document for loaded in _load(text, name) for document in unfold(_pruned(loaded, name))]
+    return [document for loaded in _load(text, name) for document in unfold(pruned(loaded, name))]
 
 
 def _load(text: str, name: str) -> list[Any]:
@@ -79,8 +79,11 @@ def unfold(document: Any) -> Iterator[Document]:
             yield document
 
 
-def _pruned(value: Any, name: str) -> Any:
-    """A copy without nulls, which mean "not set" in both APIs."""
+def pruned(value: Any, name: str) -> Any:
+    """A copy without nulls, which mean "not set" in both APIs.
+
+    Raises :class:`~hullwatch.errors.UserError` when it has too many or too deeply nested values.
+    """
     left = MAX_NODES
 
     def walk(node: Any, depth: int) -> Any:

@@ -1,0 +1,1 @@
+"""Kubernetes clusters through their own API, with no client library."""
