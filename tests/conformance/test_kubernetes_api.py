@@ -51,7 +51,7 @@ class Cluster:
         return KubernetesApi(self.endpoint, self.ca_data, lambda: token)
 
     def create(self, path: str, document: dict[str, Any]) -> None:
-        """As an administrator, for the test's own objects. What was just defined takes a moment to be served."""
+        """As an administrator. What was just defined takes a moment to be served."""
         for _ in range(40):
             response = self.ask("administrator", "POST", path, document)
             if response.status != 404:
