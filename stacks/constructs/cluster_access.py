@@ -14,9 +14,9 @@ from hullwatch.kubernetes.access import READERS
 class ClusterAccess(Construct):
     """Lets ``role`` be known to each of ``clusters``, in the group ``hullwatch:readers`` and no other.
 
-    What the group may do, ``config/kubernetes/reader.yaml`` says, which whoever runs the cluster applies to it:
-    the access policies of AWS cannot be changed, and give no access to just this. ``clusters`` are names in the
-    stack's account and Region; their authentication mode is ``API`` or ``API_AND_CONFIG_MAP``.
+    ``config/kubernetes/reader.yaml`` says what the group may do; whoever runs the cluster applies it, since no
+    access policy of AWS allows just this. ``clusters`` are names in the stack's account and Region; their
+    authentication mode is ``API`` or ``API_AND_CONFIG_MAP``.
     """
 
     def __init__(

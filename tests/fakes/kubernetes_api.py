@@ -183,6 +183,7 @@ class _Server(ThreadingHTTPServer):
 def _handler(server: KubernetesApiServer, script: Script) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             parts = urllib.parse.urlsplit(self.path)
