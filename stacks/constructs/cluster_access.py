@@ -14,8 +14,8 @@ from hullwatch.kubernetes.access import READERS
 class ClusterAccess(Construct):
     """Lets ``role`` be known to each of ``clusters``, in the group ``hullwatch:readers`` and no other.
 
-    ``config/kubernetes/reader.yaml`` says what the group may do; whoever runs the cluster applies it, since no
-    access policy of AWS allows just this. ``clusters`` are names in the stack's account and Region; their
+    ``config/kubernetes/reader.yaml`` says what the group may do. Whoever runs the cluster applies it, since
+    no access policy of AWS allows just this. ``clusters`` are names in the stack's account and Region; their
     authentication mode is ``API`` or ``API_AND_CONFIG_MAP``.
     """
 
