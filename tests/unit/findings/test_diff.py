@@ -14,13 +14,13 @@ from hullwatch.inventory.package import Problem
 HEAD, NEXT = digest("image-1"), digest("image-2")
 
 
-def apply(stored: dict[str, Finding], changes: Changes) -> dict[str, Finding]:
+def apply(stored: dict[str, Finding], changes: Changes[Finding]) -> dict[str, Finding]:
     """The table afterwards."""
     written = (*changes.to_send, *changes.kept)
     return stored | {finding.id: finding for finding in written}
 
 
-def counts(changes: Changes) -> dict[str, int]:
+def counts(changes: Changes[Finding]) -> dict[str, int]:
     return {name: len(value) for name, value in msgspec.structs.asdict(changes).items() if value}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from datetime import date
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -36,6 +37,33 @@ class FindingSettings(
     #: The lowest priority that Security Hub gets. The table keeps all of them.
     minimum_priority: Literal["P1", "P2", "P3", "P4"] = "P4"
     security_hub: bool = True
+
+
+class AcceptedRisk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A failed control that somebody answers for until a date. Patterns have shell wildcards.
+
+    ``resource`` is matched with ``Kind/namespace/name``, without what does not apply; ``cluster`` with the
+    cluster's name, which is empty for what belongs to the account.
+    """
+
+    control: str
+    resource: str
+    reason: str
+    owner: str
+    #: The last day it holds, in UTC.
+    until: date
+    cluster: str = "*"
+
+    def accepts(self, control: str, resource: str, cluster: str) -> bool:
+        """Whether it is about this control on this resource, whatever the date."""
+        return (
+            fnmatchcase(control, self.control)
+            and fnmatchcase(resource, self.resource)
+            and fnmatchcase(cluster, self.cluster)
+        )
+
+    def __str__(self) -> str:
+        return f"{self.owner} until {self.until.isoformat()}: {self.reason}"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

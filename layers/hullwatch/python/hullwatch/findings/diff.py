@@ -5,30 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from typing import Generic, TypeVar
 
 import msgspec
 
+from hullwatch.findings.control import ControlFinding
 from hullwatch.findings.finding import Finding
 from hullwatch.inventory.package import Problem
 
-_RESOLVED = "resolved:"
+#: What the fingerprint of a resolved finding begins with: it is never that of an open one.
+RESOLVED = "resolved:"
+
+F = TypeVar("F", Finding, ControlFinding)
 
 
-class Changes(msgspec.Struct, frozen=True, kw_only=True):
+class Changes(msgspec.Struct, Generic[F], frozen=True, kw_only=True):
     """Findings as they are to be stored, each list sorted by id.
 
     ``kept`` reads as before; it only names the images of today, and is not sent. A kept finding that could
     not be examined comes back exactly as it was stored.
     """
 
-    opened: tuple[Finding, ...] = ()
-    updated: tuple[Finding, ...] = ()
-    kept: tuple[Finding, ...] = ()
-    resolved: tuple[Finding, ...] = ()
-    reopened: tuple[Finding, ...] = ()
+    opened: tuple[F, ...] = ()
+    updated: tuple[F, ...] = ()
+    kept: tuple[F, ...] = ()
+    resolved: tuple[F, ...] = ()
+    reopened: tuple[F, ...] = ()
 
     @property
-    def to_send(self) -> tuple[Finding, ...]:
+    def to_send(self) -> tuple[F, ...]:
         """What a reader of Security Hub has to learn."""
         return tuple(chain(self.opened, self.updated, self.resolved, self.reopened))
 
@@ -40,7 +45,7 @@ def diff(
     head: str,
     now: str,
     unread: Sequence[Problem],
-) -> Changes:
+) -> Changes[Finding]:
     """Compare what is said about a track with what there is to say.
 
     Args:
@@ -59,22 +64,22 @@ def diff(
     for finding in sorted(wanted, key=lambda finding: finding.id):
         before = stored.get(finding.id)
         if before is None:
-            opened.append(_introduced(finding, head, first_seen=_later(now, ""), updated_at=_later(now, "")))
+            opened.append(_introduced(finding, head, first_seen=later(now, ""), updated_at=later(now, "")))
         elif before.state == "RESOLVED":
-            at = _later(now, before.updated_at)
+            at = later(now, before.updated_at)
             again = _introduced(finding, head, first_seen=before.first_seen, updated_at=at)
             reopened.append(msgspec.structs.replace(again, published=before.published))
         elif before.fingerprint == finding.fingerprint:
             kept.append(_continued(finding, before, before.updated_at))
         else:
-            updated.append(_continued(finding, before, _later(now, before.updated_at)))
+            updated.append(_continued(finding, before, later(now, before.updated_at)))
     said = {finding.id for finding in wanted}
     for identifier in sorted(stored.keys() - said):
         before = stored[identifier]
         if before.state == "RESOLVED":
             continue
         if _examined(before, unread):
-            resolved.append(_resolved(before, head, _later(now, before.updated_at)))
+            resolved.append(_resolved(before, head, later(now, before.updated_at)))
         else:
             kept.append(before)
     return Changes(
@@ -109,7 +114,7 @@ def _resolved(before: Finding, head: str, updated_at: str) -> Finding:
         state="RESOLVED",
         resolved_by=head,
         updated_at=updated_at,
-        fingerprint=_RESOLVED + before.fingerprint,
+        fingerprint=RESOLVED + before.fingerprint,
     )
 
 
@@ -129,7 +134,7 @@ def _examined(finding: Finding, unread: Sequence[Problem]) -> bool:
     )
 
 
-def _later(now: str, before: str) -> str:
+def later(now: str, before: str) -> str:
     """``now`` in milliseconds, but always after ``before``: Security Hub ignores what is not newer."""
     moment = datetime.fromisoformat(now).astimezone(UTC)
     if before:

@@ -272,6 +272,16 @@ class Workload:
     """
 
     INPUTS: ClassVar[tuple[str, ...]] = ("pods",)
+    #: What leads from a pod to its top controller: without a part of it, another name stands for one.
+    OWNERS: ClassVar[tuple[str, ...]] = (
+        "replicationcontrollers",
+        "replicasets.apps",
+        "deployments.apps",
+        "statefulsets.apps",
+        "daemonsets.apps",
+        "jobs.batch",
+        "cronjobs.batch",
+    )
 
     resource: Resource
     api_version: str

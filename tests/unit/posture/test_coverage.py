@@ -1,0 +1,83 @@
+"""How far an evaluation saw: what may be called gone, and which inputs were missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+import pytest
+
+from hullwatch.posture.catalogue import catalogue
+from hullwatch.posture.coverage import covered_by
+from hullwatch.posture.engine import Control
+from hullwatch.posture.model.kubernetes import Workload
+from hullwatch.posture.model.snapshot import (
+    NOT_READ,
+    PARTIAL,
+    READ,
+    InputState,
+    Resource,
+    Scope,
+    Snapshot,
+    Unreadable,
+)
+from hullwatch.posture.requirements import requirements_of, standards_of
+
+PODS = Control(id="k8s.pod.privileged", subject=Workload, check=lambda *_: ())
+NEEDY = Control(id="needy", subject=Workload, check=lambda *_: (), needs=("services",))
+REFUSED = InputState("forbidden", "no list permission")
+
+
+def snapshot(unreadable: tuple[Unreadable, ...] = (), **inputs: InputState) -> Snapshot:
+    names = {name.replace("_", "."): state for name, state in inputs.items()}
+    return Snapshot(scope=Scope(cluster="shop"), inputs=names, unreadable=unreadable)
+
+
+@pytest.mark.parametrize("state", [PARTIAL, REFUSED, NOT_READ])
+def test_only_a_list_that_was_read_to_the_end_covers_a_control(state: InputState) -> None:
+    assert covered_by(snapshot(pods=READ), [PODS]).controls == {PODS.id}
+    assert covered_by(snapshot(pods=InputState("absent")), [PODS]).controls == {PODS.id}
+    assert covered_by(snapshot(pods=state), [PODS]).controls == frozenset()
+    assert covered_by(snapshot(pods=READ, services=state), [PODS, NEEDY]).controls == {PODS.id}
+
+
+def test_what_is_between_a_pod_and_its_controller_counts_when_it_was_asked_for() -> None:
+    assert covered_by(snapshot(pods=READ, jobs_batch=READ), [PODS]).controls == {PODS.id}
+    assert covered_by(snapshot(pods=READ, jobs_batch=REFUSED), [PODS]).controls == frozenset()
+
+
+def test_an_object_that_does_not_fit_its_schema_may_be_any_of_them() -> None:
+    broken = Unreadable(resource=Resource(kind="Pod", name="odd"), reason="spec: a list", subject=Workload)
+    assert covered_by(snapshot((broken,), pods=READ), [PODS]).controls == frozenset()
+
+
+def test_a_control_about_several_types_needs_the_lists_of_all() -> None:
+    class Broken:
+        INPUTS: ClassVar[tuple[str, ...]] = ("pods",)
+        resource = Resource(kind="Pod", name="odd")
+
+        @classmethod
+        def derive(cls, _: Snapshot) -> Iterable[Broken]:
+            raise ValueError("a defect")
+
+    other = Control(id=PODS.id, subject=Broken, check=lambda *_: ())
+    assert covered_by(snapshot(pods=READ), [PODS, other]).controls == frozenset()
+    assert covered_by(snapshot(pods=READ), [other, PODS]).controls == frozenset()
+
+
+def test_inputs_are_those_that_were_asked_for() -> None:
+    read = covered_by(snapshot(pods=REFUSED, nodes=READ), [PODS, NEEDY])
+    assert read.inputs == {"pods": REFUSED}
+
+
+def test_requirements_are_written_as_security_hub_writes_them() -> None:
+    entry = catalogue()["k8s.pod.privileged"]
+    assert requirements_of(entry) == (
+        "CIS Amazon EKS Benchmark v1.8.0/4.2.1",
+        "CIS Docker Benchmark v1.6.0/5.5",
+        "Kubernetes Pod Security Standards/baseline",
+        "NSA-CISA Kubernetes Hardening Guidance v1.2/pod-security",
+        "NIST.800-53.r5 AC-6",
+        "NIST.800-190 4.4.3",
+    )
+    assert [standard.title for standard in standards_of(entry)][-2:] == ["NIST 800-53", "NIST 800-190"]
