@@ -75,7 +75,17 @@ def violations(finding: Mapping[str, Any], *, account: str) -> list[str]:
         found.append("SchemaVersion: must be 2018-10-08")
     if finding.get("AwsAccountId") != account:
         found.append(f"AwsAccountId: must be the importing account {account}")
+    found += _check_details(finding.get("Resources") or [])
     return found + list(_check_provided(finding, finding.get("FindingProviderFields") or {}))
+
+
+def _check_details(resources: Any) -> Iterator[str]:
+    """Details are those of the resource's type, or ``Other`` for what that type has no field for."""
+    for index, resource in enumerate(resources if isinstance(resources, list) else []):
+        details = resource.get("Details") if isinstance(resource, Mapping) else None
+        for name in details if isinstance(details, Mapping) else ():
+            if name not in (resource.get("Type"), "Other"):
+                yield f"Resources[{index}].Details: {name} does not fit the type {resource.get('Type')}"
 
 
 def _check_provided(finding: Mapping[str, Any], provided: Mapping[str, Any]) -> Iterator[str]:

@@ -100,6 +100,7 @@ def _documented(finding: Mapping[str, Any], account: str, region: str, partition
     yield from _sizes(finding)
     yield from _ownership(finding)
     yield from _product_fields(finding.get("ProductFields", {}))
+    yield from _compliance(finding.get("Compliance"))
     for resource in finding["Resources"]:
         yield from _resource(resource)
     for vulnerability in finding.get("Vulnerabilities", []):
@@ -156,6 +157,17 @@ def _provider_fields(provider: Mapping[str, Any]) -> Iterator[str]:
             yield f"{text} is no finding type"
 
 
+def _compliance(compliance: Mapping[str, Any] | None) -> Iterator[str]:
+    if compliance is None:
+        return
+    if "Status" not in compliance:
+        yield "Compliance says nothing about the status"
+    for name in ("RelatedRequirements", "AssociatedStandards", "StatusReasons"):
+        values = [json.dumps(value) for value in compliance.get(name, [])]
+        if len(values) != len(set(values)):
+            yield f"Compliance.{name} repeats itself"
+
+
 def _product_fields(fields: Mapping[str, str]) -> Iterator[str]:
     for key, value in fields.items():
         if len(key) > 128 or len(value) > 2048:
@@ -172,6 +184,8 @@ def _resource(resource: Mapping[str, Any]) -> Iterator[str]:
     details = resource.get("Details", {})
     if len(details) > 1:
         yield "a resource has details of more than one type"
+    if details.keys() - {resource["Type"], "Other"}:
+        yield f"a resource of type {resource['Type']} has details of {', '.join(details)}"
     if resource["Type"] == "AwsEcrContainerImage":
         image = r"arn:[^:]+:ecr:[^:]+:\d{12}:repository/[a-z0-9._/-]+/sha256:[0-9a-f]{64}"
         if not re.fullmatch(image, resource["Id"]):

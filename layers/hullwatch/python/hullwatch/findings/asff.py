@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from hullwatch.advisories.model import Match, Vulnerability
+from hullwatch.findings.control import ControlFinding
 from hullwatch.findings.finding import Finding, ImageRef, Priority
 from hullwatch.findings.fixes import fix_of, upgrade_command
 from hullwatch.findings.priority import worst
@@ -29,7 +30,7 @@ MAX_FINDING_BYTES = 240_000
 MAX_BATCH_BYTES = 6_000_000
 
 _MAX_RESOURCES = 32
-_MAX_REGION = 16
+MAX_REGION = 16
 
 # Limits of our own: the service documents none but the size of the whole (and 2,048 characters for a product
 # field, but a character can take twelve bytes on the wire).
@@ -45,7 +46,7 @@ _MAX_TEXT = 256
 _MAX_PATH = 512
 
 #: The enum of ``Partition``; newer partitions are not in it, and the field is optional.
-_PARTITIONS = frozenset({"aws", "aws-cn", "aws-us-gov", "aws-us-iso", "aws-us-iso-b"})
+PARTITIONS = frozenset({"aws", "aws-cn", "aws-us-gov", "aws-us-iso", "aws-us-iso-b"})
 
 #: The values of ``AwsEcrContainerImageDetails.Architecture``, by Go's names.
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "arm64", "386": "i386"}
@@ -84,26 +85,16 @@ def to_asff(finding: Finding, *, account: str, region: str, partition: str = "aw
     does not fit is left out from the end, the least urgent first, and ``hullwatch/Omitted`` says how much.
     """
     document: dict[str, Any] = {
-        "SchemaVersion": "2018-10-08",
-        "Id": finding.id,
-        "ProductArn": f"arn:{partition}:securityhub:{region}:{account}:product/{account}/default",
-        "ProductName": "hullwatch",
-        "CompanyName": "hullwatch",
+        **frame(finding, account=account, region=region, partition=partition),
         "GeneratorId": _GENERATORS[finding.kind],
-        "AwsAccountId": account,
-        "CreatedAt": finding.first_seen,
-        "FirstObservedAt": finding.first_seen,
-        "UpdatedAt": finding.updated_at,
-        "LastObservedAt": finding.updated_at,
         "Title": title(finding),
         "Description": description(finding),
         "Remediation": {
-            "Recommendation": _present(Text=remediation(finding), Url=_advisory_url(finding.matches))
+            "Recommendation": present(Text=remediation(finding), Url=_advisory_url(finding.matches))
         },
         "ProductFields": _product_fields(finding),
         "Resources": [_resource(finding, image, partition) for image in finding.images[:_MAX_RESOURCES]],
         "FindingProviderFields": _provider_fields(finding),
-        "RecordState": "ACTIVE" if finding.state == "OPEN" else "ARCHIVED",
     }
     vulnerabilities = list(_by_vulnerability(finding.matches))
     fitting = _fitting(document, vulnerabilities)
@@ -113,6 +104,23 @@ def to_asff(finding: Finding, *, account: str, region: str, partition: str = "aw
     if omitted:
         document["ProductFields"]["hullwatch/Omitted"] = omitted
     return document
+
+
+def frame(finding: Finding | ControlFinding, *, account: str, region: str, partition: str) -> dict[str, Any]:
+    """What every finding of ours says of itself: who sends it, when it was seen, and whether it is open."""
+    return {
+        "SchemaVersion": "2018-10-08",
+        "Id": finding.id,
+        "ProductArn": f"arn:{partition}:securityhub:{region}:{account}:product/{account}/default",
+        "ProductName": "hullwatch",
+        "CompanyName": "hullwatch",
+        "AwsAccountId": account,
+        "CreatedAt": finding.first_seen,
+        "FirstObservedAt": finding.first_seen,
+        "UpdatedAt": finding.updated_at,
+        "LastObservedAt": finding.updated_at,
+        "RecordState": "ACTIVE" if finding.state == "OPEN" else "ARCHIVED",
+    }
 
 
 def encoded_size(value: object) -> int:
@@ -137,7 +145,7 @@ def pack(documents: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, A
         yield batch
 
 
-def _present(**fields: object) -> dict[str, Any]:
+def present(**fields: object) -> dict[str, Any]:
     """The fields that have something to say: Security Hub refuses empty strings."""
     return {name: value for name, value in fields.items() if value not in ("", None, [], {})}
 
@@ -183,7 +191,7 @@ def _product_fields(finding: Finding) -> dict[str, str]:
         "IntroducedLayer": finding.introduced_layer,
         "ResolvedBy": finding.resolved_by,
     }
-    return _present(**{f"hullwatch/{name}": plain(value, _MAX_FIELD) for name, value in fields.items()})
+    return present(**{f"hullwatch/{name}": plain(value, _MAX_FIELD) for name, value in fields.items()})
 
 
 def _omitted(finding: Finding, vulnerabilities: int) -> str:
@@ -200,18 +208,18 @@ def _resource(finding: Finding, image: ImageRef, partition: str) -> dict[str, An
             "Type": "Container",
             "Id": plain(f"{track.repository}@{image.digest}", _MAX_PATH),
             "Details": {
-                "Container": _present(ImageName=plain(track.repository, _MAX_TEXT), ImageId=image.digest)
+                "Container": present(ImageName=plain(track.repository, _MAX_TEXT), ImageId=image.digest)
             },
         }
     architecture = image.platform.split("/")[1] if "/" in image.platform else ""
     repository = f"arn:{partition}:ecr:{track.region}:{track.account}:repository/{track.repository}"
-    return _present(
+    return present(
         Type="AwsEcrContainerImage",
         Id=f"{repository}/{image.digest}",
-        Partition=partition if partition in _PARTITIONS else "",
-        Region=track.region if len(track.region) <= _MAX_REGION else "",
+        Partition=partition if partition in PARTITIONS else "",
+        Region=track.region if len(track.region) <= MAX_REGION else "",
         Details={
-            "AwsEcrContainerImage": _present(
+            "AwsEcrContainerImage": present(
                 RegistryId=track.account,
                 RepositoryName=track.repository,
                 Architecture=_ARCHITECTURES.get(architecture, ""),
@@ -235,11 +243,11 @@ def _vulnerability(matches: Sequence[Match]) -> dict[str, Any]:
     """One ``Vulnerability`` with every package of the finding that it affects."""
     vulnerability = matches[0].vulnerability
     packages = [_package(match) for match in matches[:_MAX_PACKAGES]]
-    return _present(
+    return present(
         Id=plain(vulnerability.id, _MAX_TEXT),
         VulnerablePackages=packages,
         Cvss=[
-            _present(
+            present(
                 Version=rating.version,
                 BaseScore=rating.score,
                 BaseVector=plain(rating.vector, _MAX_TEXT),
@@ -259,7 +267,7 @@ def _vulnerability(matches: Sequence[Match]) -> dict[str, Any]:
 
 def _package(match: Match) -> dict[str, Any]:
     package, fixed = match.package, plain(fix_of(match), _MAX_TEXT)
-    return _present(
+    return present(
         Name=plain(package.name, _MAX_TEXT),
         # Whole, with epoch and release, as the package database and the fixed version spell it.
         Version=plain(package.version, _MAX_TEXT),
@@ -297,7 +305,7 @@ def _vendor(vulnerability: Vulnerability, match: Match) -> dict[str, Any]:
     statement = next((statement for statement in match.statements if statement.source.strip()), None)
     if statement is None:
         return {}
-    return _present(
+    return present(
         Name=plain(statement.source, _MAX_TEXT),
         Url=_url(statement.url),
         VendorSeverity=statement.severity,

@@ -151,8 +151,8 @@ def _mend(source: str, statuses: Collection[str]) -> str:
         return "Give the surveying role an EKS access entry with a policy that may list the named kinds."
     if "unavailable" in statuses:
         return (
-            "Let the surveying function reach the cluster's endpoint: run it in subnets of the cluster's VPC, "
-            "or add its addresses to the endpoint's public access list."
+            "Let the surveying function reach the cluster's endpoint: run it in subnets of the cluster's "
+            "VPC, or add its addresses to the endpoint's public access list."
         )
     return "Raise the survey's limits, or survey the namespaces of this cluster in parts."
 
