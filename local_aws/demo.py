@@ -17,7 +17,7 @@ from hullwatch.advisories.store import DirectorySource
 from hullwatch.aws.evidence import Evidence
 from hullwatch.aws.shards import PREFIX
 from hullwatch.aws.table import unmarshal
-from hullwatch.aws.track_records import finding_of
+from hullwatch.aws.track_records import track_finding_of
 from hullwatch.cli.reading import source_of
 from hullwatch.findings.finding import Finding
 from hullwatch.images.image import Descriptor
@@ -183,7 +183,10 @@ class Demo:
     def _collect(self, name: str, repository: str, seconds: float) -> Push:
         items = [item for item in self._items() if item.get("repository") == repository]
         findings = {
-            finding.id: finding for item in items if "fingerprint" in item for finding in [finding_of(item)]
+            finding.id: finding
+            for item in items
+            if "fingerprint" in item
+            for finding in [track_finding_of(item)]
         }
         vulnerabilities: dict[str, list[str]] = {}
         for item in self._items():

@@ -20,7 +20,7 @@ from stacks.platform import LambdaPlatform
 _PUBLISHERS = 2
 
 #: Saved searches over our active findings: name, and what narrows it down (attribute of the filters, value).
-#: Security Hub groups by no attribute that holds an image's repository, so all of them list images.
+#: Security Hub groups by no attribute that holds an image's repository, so all of them list resources.
 _INSIGHTS: dict[str, tuple[str, dict[str, str]]] = {
     "KnownExploited": (
         "images with a known exploited vulnerability",
@@ -30,7 +30,11 @@ _INSIGHTS: dict[str, tuple[str, dict[str, str]]] = {
         "images with an urgent upgrade",
         {"severity_label": "CRITICAL", "vulnerabilities_fix_available": "YES"},
     ),
-    "MostFindings": ("images by number of findings", {}),
+    "MostFindings": ("images by number of findings", {"resource_type": "AwsEcrContainerImage"}),
+    "FailedControls": (
+        "resources with an urgent failed control",
+        {"severity_label": "CRITICAL", "compliance_status": "FAILED"},
+    ),
     "Unscannable": ("images that could not be read", {"generator_id": "hullwatch/unscannable-image"}),
 }
 
@@ -51,7 +55,7 @@ class FindingsStack(HullwatchStack):
             timeout=120,
             concurrency=_PUBLISHERS,
         )
-        allow_items(publish_findings, foundation, write=["TRACK#"])
+        allow_items(publish_findings, foundation, write=["TRACK#", "POSTURE#"])
         publish_findings.allow(["events:PutEvents"], [foundation.bus.event_bus_arn])
         self._follow_stream(publish_findings)
         self._send_what_waits(publish_findings)

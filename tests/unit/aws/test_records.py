@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from fakes.matches import match, pypi
+from hullwatch.aws.control_records import ControlRecords
+from hullwatch.aws.finding_records import FindingRecords
 from hullwatch.aws.image_records import ImageRecord, ImageRecords
 from hullwatch.aws.layer_records import LayerRecords
 from hullwatch.aws.table import Table, marshal
@@ -32,6 +34,11 @@ def layers(table: Table) -> LayerRecords:
 @pytest.fixture
 def tracks(table: Table) -> TrackRecords:
     return TrackRecords(table, "111122223333", "eu-west-1")
+
+
+@pytest.fixture
+def findings(table: Table, tracks: TrackRecords) -> FindingRecords:
+    return FindingRecords(table, tracks, ControlRecords(table))
 
 
 def record(**changes: object) -> ImageRecord:
@@ -160,7 +167,9 @@ def opened(tracks: TrackRecords, count: int = 2) -> Finding:
     return finding
 
 
-def test_a_finding_comes_back_with_its_vulnerabilities(tracks: TrackRecords) -> None:
+def test_a_finding_comes_back_with_its_vulnerabilities(
+    tracks: TrackRecords, findings: FindingRecords
+) -> None:
     finding = opened(tracks)
     tracks.save(finding, "PENDING", NOW)
 
@@ -170,7 +179,7 @@ def test_a_finding_comes_back_with_its_vulnerabilities(tracks: TrackRecords) -> 
         "CVE-2026-0000",
         "CVE-2026-0001",
     ]
-    assert [entry.id for entry in tracks.board(finding.priority)] == [finding.id]
+    assert [entry.id for entry in findings.board(finding.priority)] == [finding.id]
 
 
 def test_a_vulnerability_that_a_finding_no_longer_lists_leaves_the_table(
@@ -184,7 +193,9 @@ def test_a_vulnerability_that_a_finding_no_longer_lists_leaves_the_table(
     assert len(list(table.query("TRACK#shop#v*", "VULN#"))) == 1
 
 
-def test_only_the_newest_version_of_a_finding_is_sent_and_marked(tracks: TrackRecords) -> None:
+def test_only_the_newest_version_of_a_finding_is_sent_and_marked(
+    tracks: TrackRecords, findings: FindingRecords
+) -> None:
     finding = opened(tracks)
     tracks.save(finding, "PENDING", NOW)
     newer = msgspec.structs.replace(finding, updated_at="2026-11-24T10:00:00.001Z")
@@ -192,36 +203,36 @@ def test_only_the_newest_version_of_a_finding_is_sent_and_marked(tracks: TrackRe
 
     assert tracks.unsent(finding) is None
     assert not tracks.mark(finding, "SENT")
-    assert [entry.id for entry in tracks.pending()] == [finding.id]
+    assert [entry.id for entry in findings.pending()] == [finding.id]
 
     sent = tracks.unsent(newer)
     assert sent is not None
     assert len(sent.matches) == 2
     assert tracks.mark(newer, "SENT")
     assert tracks.unsent(newer) is None
-    assert list(tracks.pending()) == []
+    assert list(findings.pending()) == []
     assert tracks.findings(finding.track)[finding.id].published
 
 
-def test_naming_other_images_sends_nothing(tracks: TrackRecords) -> None:
+def test_naming_other_images_sends_nothing(tracks: TrackRecords, findings: FindingRecords) -> None:
     finding = opened(tracks)
     tracks.save(finding, "SENT", NOW)
     tracks.name_images(msgspec.structs.replace(finding, images=(ImageRef(digest="sha256:b"),)))
 
     stored = tracks.findings(finding.track)[finding.id]
     assert stored.images == (ImageRef(digest="sha256:b"),)
-    assert list(tracks.pending()) == []
+    assert list(findings.pending()) == []
 
 
 def test_a_resolved_finding_leaves_the_board_and_in_time_the_table(
-    tracks: TrackRecords, table: Table
+    tracks: TrackRecords, findings: FindingRecords, table: Table
 ) -> None:
     finding = opened(tracks)
     tracks.save(finding, "SENT", NOW)
     resolved = msgspec.structs.replace(finding, state="RESOLVED", updated_at="2026-11-24T11:00:00.000Z")
     tracks.resolve(resolved, "PENDING", NOW)
 
-    assert list(tracks.board(finding.priority)) == []
+    assert list(findings.board(finding.priority)) == []
     assert tracks.findings(finding.track)[finding.id].state == "RESOLVED"
     (item,) = table.query("TRACK#shop#v*", "FND#")
     assert item["expires"] > NOW

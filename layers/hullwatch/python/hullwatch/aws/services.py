@@ -14,10 +14,12 @@ import urllib3
 from botocore.config import Config
 
 from hullwatch.advisories.match import Advisories
+from hullwatch.aws.control_records import ControlRecords
 from hullwatch.aws.ecr import Repository
 from hullwatch.aws.events import EventBus
 from hullwatch.aws.evidence import Evidence
 from hullwatch.aws.executions import Executions
+from hullwatch.aws.finding_records import FindingRecords
 from hullwatch.aws.generation import Generations
 from hullwatch.aws.image_records import ImageRecords
 from hullwatch.aws.layer_records import LayerRecords
@@ -85,6 +87,14 @@ class Services:
         where = self.environment
         suffix = "amazonaws.com.cn" if where.partition == "aws-cn" else "amazonaws.com"
         return RunningRecords(self.table, f"{where.account}.dkr.ecr.{where.region}.{suffix}")
+
+    @cached_property
+    def controls(self) -> ControlRecords:
+        return ControlRecords(self.table)
+
+    @cached_property
+    def findings(self) -> FindingRecords:
+        return FindingRecords(self.table, self.tracks, self.controls)
 
     @cached_property
     def evidence(self) -> Evidence:

@@ -1,6 +1,7 @@
 """The single table: items in and out as plain dictionaries, conditions, pages and batches.
 
-What the items mean stands next door: :mod:`image_records`, :mod:`layer_records`, :mod:`track_records`.
+What the items mean stands next door: :mod:`image_records`, :mod:`layer_records`, :mod:`track_records`,
+:mod:`control_records`.
 """
 
 from __future__ import annotations

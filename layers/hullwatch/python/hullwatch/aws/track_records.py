@@ -5,31 +5,23 @@ and indexes that held a tag of the lineage when last seen), ``FND#<name>`` (a fi
 ``VULN#<name>#<id>`` (one vulnerability of a finding, with every package that it matched). ``<name>`` is the
 finding's own part of its id. A finding is written after its vulnerabilities: it is what makes them count.
 
-A finding that still has to be sent carries ``outbox = PENDING`` and stands in the work list index under
-``OUTBOX#PENDING``; an open one stands on the board under ``OPEN#<priority>``.
+How findings are sent, and where the open ones stand together, is told in :mod:`hullwatch.aws.outbox`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Iterable, Iterator
-from typing import Literal
 
 import msgspec
 import zstandard
 
 from hullwatch.advisories.model import SEVERITIES, Match
-from hullwatch.aws.image_records import RETENTION, WORK_LIST
+from hullwatch.aws.image_records import RETENTION
+from hullwatch.aws.lease import claim, give_back
+from hullwatch.aws.outbox import Outbox, mark_item, outbox_fields, unsent_item
 from hullwatch.aws.table import Item, Key, Table
-from hullwatch.findings.finding import Finding, Priority, Track
-
-#: The index of open findings: ``g3pk`` is ``OPEN#<priority>``, ``g3sk`` first seen and id.
-BOARD = "board"
-
-#: ``PENDING`` is to be sent, ``SENT`` stands in Security Hub, ``REJECTED`` was refused for good,
-#: ``WITHHELD`` is not meant for Security Hub by configuration.
-Outbox = Literal["PENDING", "SENT", "REJECTED", "WITHHELD"]
+from hullwatch.findings.finding import Finding, Track
 
 #: The most witnesses of one package that an item carries; more are in the inventory.
 _MAX_LOCATIONS = 8
@@ -91,31 +83,18 @@ class TrackRecords:
 
     def lease(self, track: Track, now: int, until: int) -> str:
         """Claim the track until a time (epoch seconds): the lease's name, empty when another holds it."""
-        # Its own name lets a call go through that was answered once, and whose answer was lost.
-        lease = uuid.uuid4().hex
-        held = self._table.update_if(
-            (_partition(track), "META"),
-            "SET lease_until = :until, lease = :lease",
-            "attribute_not_exists(lease_until) OR lease_until < :now OR lease = :lease",
-            {":now": now, ":until": until, ":lease": lease},
-        )
-        return lease if held else ""
+        return claim(self._table, _partition(track), now, until)
 
     def release(self, track: Track, lease: str, head: str, at: str) -> None:
         """Give our lease back and note the head that was settled."""
-        self._table.update_if(
-            (_partition(track), "META"),
-            "SET head = :head, settled_at = :at REMOVE lease_until, lease",
-            "lease = :lease",
-            {":head": head, ":at": at, ":lease": lease},
-        )
+        give_back(self._table, _partition(track), lease, {"head": head, "settled_at": at})
 
     # Findings
 
     def findings(self, track: Track) -> dict[str, Finding]:
         """What we say about a track, open and resolved, by id and without matches."""
         items = self._table.query(_partition(track), "FND#")
-        return {finding.id: finding for finding in map(finding_of, items)}
+        return {finding.id: finding for finding in map(track_finding_of, items)}
 
     def with_matches(self, finding: Finding) -> Finding:
         """The finding with its vulnerabilities, as it is sent."""
@@ -150,35 +129,15 @@ class TrackRecords:
 
     def unsent(self, finding: Finding) -> Finding | None:
         """The finding with its matches, if this version of it is still the newest and still to be sent."""
-        item = self._table.get(*_key(finding))
-        if item is None or item["updated_at"] != finding.updated_at or item["outbox"] != "PENDING":
-            return None
-        return self.with_matches(finding_of(item))
+        item = unsent_item(self._table, _key(finding), finding)
+        return None if item is None else self.with_matches(track_finding_of(item))
 
     def mark(self, finding: Finding, outbox: Outbox, note: str = "") -> bool:
         """Note what became of sending this version of a finding; ``False`` if it has changed since."""
-        return self._table.update_if(
-            _key(finding),
-            "SET outbox = :outbox, outbox_note = :note, published = :published REMOVE g1pk, g1sk",
-            "updated_at = :at",
-            {
-                ":outbox": outbox,
-                ":note": note,
-                ":at": finding.updated_at,
-                ":published": outbox == "SENT" or finding.published,
-            },
-        )
-
-    def pending(self) -> Iterator[Finding]:
-        """Findings whose projection is still to be sent, oldest first."""
-        return map(finding_of, self._table.query_index(WORK_LIST, "g1pk", "OUTBOX#PENDING"))
-
-    def board(self, priority: Priority) -> Iterator[Finding]:
-        """Open findings of a priority over all tracks, oldest first."""
-        return map(finding_of, self._table.query_index(BOARD, "g3pk", f"OPEN#{priority}"))
+        return mark_item(self._table, _key(finding), finding, outbox, note)
 
 
-def finding_of(item: Item) -> Finding:
+def track_finding_of(item: Item) -> Finding:
     """The finding in an item of the table or of its stream, without matches."""
     return msgspec.convert({**item, "track": _track_of(item)}, type=Finding)
 
@@ -214,21 +173,12 @@ def _finding_item(finding: Finding, outbox: Outbox, now: int) -> Item:
             )
         )
     }
-    is_open = finding.state == "OPEN"
     return {
         **fields,
         "pk": _partition(finding.track),
         "sk": f"FND#{_name(finding)}",
-        # Said even where they are the defaults, for whoever reads the table itself.
-        "state": finding.state,
-        "priority": finding.priority,
-        "outbox": outbox,
         "vulnerabilities": counts,
-        "g1pk": "OUTBOX#PENDING" if outbox == "PENDING" else None,
-        "g1sk": finding.updated_at if outbox == "PENDING" else None,
-        "g3pk": f"OPEN#{finding.priority}" if is_open else None,
-        "g3sk": f"{finding.first_seen}#{finding.id}" if is_open else None,
-        "expires": None if is_open else now + RETENTION,
+        **outbox_fields(finding, outbox, now),
     }
 
 

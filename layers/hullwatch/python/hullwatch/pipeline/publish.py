@@ -13,11 +13,14 @@ from typing import Any, Literal
 import msgspec
 
 from hullwatch.aws.events import DetailType, Event
+from hullwatch.aws.finding_records import finding_of
 from hullwatch.aws.image_records import ImageRecord, image_record
+from hullwatch.aws.outbox import AnyFinding
 from hullwatch.aws.services import Services, timestamp
 from hullwatch.aws.table import unmarshal
-from hullwatch.aws.track_records import finding_of
 from hullwatch.findings.asff import to_asff
+from hullwatch.findings.control import ControlFinding
+from hullwatch.findings.control_asff import control_to_asff
 from hullwatch.findings.finding import Finding
 
 logger = logging.getLogger(__name__)
@@ -71,13 +74,13 @@ def publish_waiting(services: Services) -> int:
     For what the stream gave up on: while Security Hub was disabled or out of reach, findings stay pending.
     """
     before = timestamp(services.clock() - _PATIENCE)
-    waiting = [finding for finding in services.tracks.pending() if finding.updated_at < before]
+    waiting = [finding for finding in services.findings.pending() if finding.updated_at < before]
     again = publish(services, waiting)
     logger.info("sent %d of %d waiting findings", len(waiting) - len(again), len(waiting))
     return len(waiting)
 
 
-def publish(services: Services, findings: Iterable[Finding]) -> list[Finding]:
+def publish(services: Services, findings: Iterable[AnyFinding]) -> list[AnyFinding]:
     """Send findings to Security Hub, mark what became of each, and return those to try again.
 
     A finding that Security Hub refuses for good is marked with its reason and not tried again. Raises a
@@ -85,27 +88,27 @@ def publish(services: Services, findings: Iterable[Finding]) -> list[Finding]:
     is not enabled.
     """
     documents: list[dict[str, Any]] = []
-    sending: dict[str, Finding] = {}
+    sending: dict[str, AnyFinding] = {}
     for finding in findings:
-        current = services.tracks.unsent(finding)
+        current = services.findings.unsent(finding)
         if current is None:
             continue
         if _wanted(services, current):
             sending[current.id] = current
             documents.append(_document(services, current))
         else:
-            services.tracks.mark(current, "WITHHELD")
+            services.findings.mark(current, "WITHHELD")
     if not documents:
         return []
     result = services.hub.import_findings(documents)
     for identifier in result.sent:
-        services.tracks.mark(sending[identifier], "SENT")
-    again: list[Finding] = []
+        services.findings.mark(sending[identifier], "SENT")
+    again: list[AnyFinding] = []
     for failure in result.failed:
         finding, why = sending[failure.id], f"{failure.code}: {failure.message}"
         logger.error("Security Hub did not take %s: %s", failure.id, why)
         if failure.permanent:
-            services.tracks.mark(finding, "REJECTED", why[:_MAX_NOTE])
+            services.findings.mark(finding, "REJECTED", why[:_MAX_NOTE])
         else:
             again.append(finding)
     return again
@@ -161,10 +164,17 @@ def _turn(change: Change) -> Turn:
     return "Finding Opened" if after == "OPEN" else "Finding Resolved"
 
 
-def _finding_events(finding: Finding, turn: Turn) -> Sequence[Event]:
+def _finding_events(finding: AnyFinding, turn: Turn) -> Sequence[Event]:
     if not turn:
         return []
-    detail = {
+    if isinstance(finding, ControlFinding):
+        arns = (finding.resource.arn,) if finding.resource.arn else ()
+        return [Event(turn, arns, _control_detail(finding))]
+    return [Event(turn, (), _track_detail(finding, turn))]
+
+
+def _track_detail(finding: Finding, turn: Turn) -> dict[str, Any]:
+    return {
         "id": finding.id,
         "repository": finding.track.repository,
         "track": finding.track.lineage,
@@ -176,10 +186,25 @@ def _finding_events(finding: Finding, turn: Turn) -> Sequence[Event]:
         "reasons": finding.reasons,
         "digest": finding.introduced_by if turn == "Finding Opened" else finding.resolved_by,
     }
-    return [Event(turn, (), detail)]
 
 
-def _wanted(services: Services, finding: Finding) -> bool:
+def _control_detail(finding: ControlFinding) -> dict[str, Any]:
+    return {
+        "id": finding.id,
+        "kind": finding.kind,
+        "control": finding.control,
+        "title": finding.title,
+        "cluster": finding.scope.cluster,
+        "resource": str(finding.resource),
+        "severity": finding.severity,
+        "priority": finding.priority,
+        "requirements": finding.requirements,
+        "outcome": finding.outcome,
+        "because": finding.because,
+    }
+
+
+def _wanted(services: Services, finding: AnyFinding) -> bool:
     """Whether Security Hub is to hear of it: by configuration, and always when it has to unlearn it."""
     settings = services.environment.settings.findings
     if not settings.security_hub:
@@ -187,20 +212,19 @@ def _wanted(services: Services, finding: Finding) -> bool:
     return finding.published or (finding.state == "OPEN" and _ranks(services, finding))
 
 
-def _ranks(services: Services, finding: Finding) -> bool:
-    # P1 sorts before P4. What could not be scanned is said whatever its priority.
+def _ranks(services: Services, finding: AnyFinding) -> bool:
+    # P1 sorts before P4. What could not be read is said whatever its priority.
     minimum = services.environment.settings.findings.minimum_priority
-    return finding.kind == "unscannable" or finding.priority <= minimum
+    return finding.kind in ("unscannable", "unread") or finding.priority <= minimum
 
 
-def _document(services: Services, finding: Finding) -> dict[str, Any]:
+def _document(services: Services, finding: AnyFinding) -> dict[str, Any]:
     environment = services.environment
-    document = to_asff(
-        finding,
-        account=environment.account,
-        region=environment.region,
-        partition=environment.partition,
-    )
+    account, region, partition = environment.account, environment.region, environment.partition
+    if isinstance(finding, ControlFinding):
+        document = control_to_asff(finding, account=account, region=region, partition=partition)
+    else:
+        document = to_asff(finding, account=account, region=region, partition=partition)
     if not _ranks(services, finding):
         # It was worth showing once and no longer is.
         document["RecordState"] = "ARCHIVED"

@@ -1,0 +1,95 @@
+"""Findings about the configuration in the table, by scope.
+
+``POSTURE#CLUSTER#<name>`` and ``POSTURE#ACCOUNT`` hold ``META`` (the lease, the counts of verdicts) and
+``FND#<name>``, a whole finding; ``<name>`` is a digest of its id. The outbox and the board are the same as
+those of tracks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+
+from hullwatch.aws.lease import claim, give_back
+from hullwatch.aws.outbox import Outbox, mark_item, outbox_fields, unsent_item
+from hullwatch.aws.table import Item, Key, Table
+from hullwatch.findings.control import ControlFinding
+from hullwatch.posture.model.snapshot import Scope
+
+#: What the partition keys of these records begin with.
+PREFIX = "POSTURE#"
+
+
+class ControlRecords:
+    """The scopes of one account and Region: its clusters, and the account itself."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    # The lease: one worker at a time settles a scope
+
+    def lease(self, scope: Scope, now: int, until: int) -> str:
+        """Claim a scope until a time (epoch seconds): the lease's name, empty when another holds it."""
+        return claim(self._table, _partition(scope), now, until)
+
+    def release(self, scope: Scope, lease: str, at: str, counts: Mapping[str, int] | None = None) -> None:
+        """Give our lease back and, once the scope is settled, note how many verdicts of each kind it has."""
+        notes = {} if counts is None else {"settled_at": at, "verdicts": dict(counts)}
+        give_back(self._table, _partition(scope), lease, notes)
+
+    def verdicts(self, scope: Scope) -> dict[str, int]:
+        """How many verdicts of each kind the last evaluation came to; empty when there was none."""
+        item = self._table.get(_partition(scope), "META") or {}
+        return dict(item.get("verdicts", {}))
+
+    # Findings
+
+    def findings(self, scope: Scope) -> dict[str, ControlFinding]:
+        """What we say about a scope, open and resolved, by id."""
+        items = self._table.query(_partition(scope), "FND#")
+        return {finding.id: finding for finding in map(control_finding_of, items)}
+
+    def save(self, finding: ControlFinding, outbox: Outbox, now: int) -> None:
+        """Write a finding, open or resolved."""
+        pk, sk = _key(finding)
+        fields = msgspec.to_builtins(finding)
+        self._table.put({**fields, "pk": pk, "sk": sk, **outbox_fields(finding, outbox, now)})
+
+    def name_witnesses(self, finding: ControlFinding) -> None:
+        """Note which pods or revisions bear witness now, when only that has changed: nothing is sent."""
+        self._table.update_if(
+            _key(finding),
+            "SET evidence = :evidence, witnesses = :witnesses, #resource = :resource",
+            "updated_at = :at",
+            {
+                ":evidence": list(finding.evidence),
+                ":witnesses": finding.witnesses,
+                ":resource": msgspec.to_builtins(finding.resource),
+                ":at": finding.updated_at,
+            },
+            {"#resource": "resource"},
+        )
+
+    def unsent(self, finding: ControlFinding) -> ControlFinding | None:
+        """The finding, if this version of it is still the newest and still to be sent."""
+        item = unsent_item(self._table, _key(finding), finding)
+        return None if item is None else control_finding_of(item)
+
+    def mark(self, finding: ControlFinding, outbox: Outbox, note: str = "") -> bool:
+        """Note what became of sending this version of a finding; ``False`` if it has changed since."""
+        return mark_item(self._table, _key(finding), finding, outbox, note)
+
+
+def control_finding_of(item: Item) -> ControlFinding:
+    """The finding in an item of the table or of its stream."""
+    return msgspec.convert(item, type=ControlFinding)
+
+
+def _partition(scope: Scope) -> str:
+    return f"{PREFIX}CLUSTER#{scope.cluster}" if scope.cluster else f"{PREFIX}ACCOUNT"
+
+
+def _key(finding: ControlFinding) -> Key:
+    return _partition(finding.scope), f"FND#{hashlib.sha256(finding.id.encode()).hexdigest()[:20]}"
