@@ -8,13 +8,14 @@ import msgspec
 import pytest
 
 from fakes.asff_contract import violations
-from fakes.verdicts import ACCOUNT, API, CLUSTER, covered, result
+from fakes.verdicts import ACCOUNT, API, CLUSTER, SHOP, THE_ACCOUNT, covered, result
 from hullwatch.findings.control import ControlFinding
 from hullwatch.findings.control_asff import control_to_asff
 from hullwatch.findings.diff_controls import diff_controls
 from hullwatch.posture.catalogue import catalogue
 from hullwatch.posture.engine import Result, Violation
-from hullwatch.posture.model.snapshot import InputState, Resource, Scope
+from hullwatch.posture.model.snapshot import InputState, Resource
+from hullwatch.posture.parts import Part
 from hullwatch.settings import AcceptedRisk
 from local_aws import asff as local_contract
 
@@ -30,8 +31,8 @@ def as_asff(finding: ControlFinding) -> dict[str, Any]:
     return document
 
 
-def opened(*results: Result, scope: Scope = CLUSTER) -> ControlFinding:
-    seen = covered(*(item.control for item in results), scope=scope)
+def opened(*results: Result, part: Part = SHOP) -> ControlFinding:
+    seen = covered(*(item.control for item in results), part=part)
     (finding,) = diff_controls({}, results, covered=seen, now=NOW).opened
     return finding
 
@@ -154,7 +155,7 @@ def test_every_control_of_the_catalogue_open_and_fixed(control: str) -> None:
     ],
 )
 def test_a_resource_of_aws_is_named_as_aws_names_it(resource: Resource, type_: str, identifier: str) -> None:
-    document = as_asff(opened(result(resource=resource, scope=ACCOUNT), scope=ACCOUNT))
+    document = as_asff(opened(result(resource=resource, scope=ACCOUNT), part=THE_ACCOUNT))
     assert [(item["Type"], item["Id"]) for item in document["Resources"]] == [(type_, identifier)]
 
 

@@ -160,7 +160,7 @@ def test_the_same_evaluation_again_sends_nothing(world: World) -> None:
     world.settle(result(evidence=("Pod/shop/api-2",), witnesses=1))
     assert world.stream() == []
     assert len(world.hub.imported) == imported
-    assert world.services.controls.findings(CLUSTER).popitem()[1].evidence == ("Pod/shop/api-2",)
+    assert world.services.controls.findings("eks/shop").popitem()[1].evidence == ("Pod/shop/api-2",)
 
 
 def test_a_cluster_that_is_out_of_reach_closes_nothing_and_says_so(world: World) -> None:
@@ -205,7 +205,7 @@ def test_the_lowest_priority_holds_for_both_kinds_but_not_for_what_was_not_read(
     world.settle(low, seen=AWAY)
     world.publish()
     assert list(world.shown()) == ["Kubernetes API of cluster shop could not be reached"]
-    stored = world.services.controls.findings(CLUSTER)
+    stored = world.services.controls.findings("eks/shop")
     assert {finding.control: finding.published for finding in stored.values()} == {
         PRIVILEGED: False,
         "kubernetes": True,
@@ -224,7 +224,7 @@ def test_what_security_hub_did_not_take_waits_and_is_sent_later(world: World) ->
 
 
 def test_two_workers_do_not_settle_one_scope(world: World) -> None:
-    world.services.controls.lease(CLUSTER, int(world.seconds), int(world.seconds) + 99_999)
+    world.services.controls.lease("eks/shop", int(world.seconds), int(world.seconds) + 99_999)
     with pytest.raises(LeaseHeld):
         world.settle(result())
 

@@ -8,9 +8,12 @@ from hullwatch.posture.catalogue import severity_of
 from hullwatch.posture.coverage import Covered
 from hullwatch.posture.engine import Result, Verdict, Violation, result_id
 from hullwatch.posture.model.snapshot import READ, InputState, Resource, Scope, Snapshot
+from hullwatch.posture.parts import Part
 
 CLUSTER = Scope(account="111122223333", region="eu-west-1", cluster="shop")
 ACCOUNT = Scope(account="111122223333", region="eu-west-1")
+SHOP = Part(kind="cluster", cluster="shop")
+THE_ACCOUNT = Part(kind="account")
 PRIVILEGED = "k8s.pod.privileged"
 API = Resource(kind="Deployment", namespace="shop", name="api")
 
@@ -39,6 +42,7 @@ def result(
     )
 
 
-def covered(*controls: str, scope: Scope = CLUSTER, **inputs: InputState) -> Covered:
+def covered(*controls: str, part: Part = SHOP, **inputs: InputState) -> Covered:
     """An evaluation that listed the objects of these controls; ``pods=...`` says how an input was read."""
-    return Covered(scope=scope, controls=frozenset(controls), inputs=inputs or {"pods": READ})
+    scope = CLUSTER if part.kind == "cluster" else ACCOUNT
+    return Covered(part=part, scope=scope, controls=frozenset(controls), inputs=inputs or {"pods": READ})

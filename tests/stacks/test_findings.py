@@ -9,7 +9,7 @@ from tests.stacks.assembly import Assembly, listed
 
 def test_insights_show_active_findings_of_ours_only(assembly: Assembly) -> None:
     insights = assembly.resources("AWS::SecurityHub::Insight")
-    assert len(insights) == 4
+    assert len(insights) == 5
     for insight in insights:
         filters = insight.properties["Filters"]
         assert filters["RecordState"] == [{"Comparison": "EQUALS", "Value": "ACTIVE"}]

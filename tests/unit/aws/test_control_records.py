@@ -1,4 +1,4 @@
-"""What the table remembers of the configuration of a scope."""
+"""What the table remembers of the configuration of a part."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fakes.matches import match, pypi
-from fakes.verdicts import ACCOUNT, CLUSTER, PRIVILEGED, covered, result
+from fakes.verdicts import PRIVILEGED, SHOP, THE_ACCOUNT, covered, result
 from hullwatch.aws.control_records import ControlRecords
 from hullwatch.aws.finding_records import FindingRecords
 from hullwatch.aws.table import Table, marshal
@@ -19,7 +19,8 @@ from hullwatch.findings.diff import diff
 from hullwatch.findings.diff_controls import diff_controls
 from hullwatch.findings.finding import ImageRef
 from hullwatch.posture.engine import Violation
-from hullwatch.posture.model.snapshot import Resource, Scope
+from hullwatch.posture.model.snapshot import Resource
+from hullwatch.posture.parts import Part
 from hullwatch.settings import FindingSettings
 
 NOW = 1_800_000_000
@@ -36,27 +37,28 @@ def findings(table: Table, controls: ControlRecords) -> FindingRecords:
     return FindingRecords(table, TrackRecords(table, "111122223333", "eu-west-1"), controls)
 
 
-def opened(scope: Scope = CLUSTER, **fields: Any) -> ControlFinding:
-    changes = diff_controls({}, [result(scope=scope, **fields)], covered=covered(scope=scope), now=AT)
+def opened(part: Part = SHOP, **fields: Any) -> ControlFinding:
+    seen = covered(part=part)
+    changes = diff_controls({}, [result(scope=seen.scope, **fields)], covered=seen, now=AT)
     return changes.opened[0]
 
 
 def test_a_finding_comes_back_as_it_was_saved(controls: ControlRecords, findings: FindingRecords) -> None:
     finding = opened(evidence=("Pod/shop/api-1",), witnesses=1)
     controls.save(finding, "PENDING", NOW)
-    assert controls.findings(CLUSTER) == {finding.id: finding}
+    assert controls.findings("eks/shop") == {finding.id: finding}
     assert controls.unsent(finding) == finding
     assert list(findings.pending()) == [finding]
     assert list(findings.board("P1")) == [finding]
 
 
-def test_scopes_do_not_see_each_other(controls: ControlRecords) -> None:
-    of_the_account, of_a_cluster = opened(ACCOUNT), opened(Scope(cluster="ACCOUNT"))
+def test_parts_do_not_see_each_other(controls: ControlRecords) -> None:
+    of_the_account, of_a_cluster = opened(THE_ACCOUNT), opened(Part(kind="cluster", cluster="account"))
     controls.save(of_the_account, "PENDING", NOW)
     controls.save(of_a_cluster, "PENDING", NOW)
-    assert list(controls.findings(ACCOUNT)) == [of_the_account.id]
-    assert list(controls.findings(Scope(cluster="ACCOUNT"))) == [of_a_cluster.id]
-    assert controls.findings(CLUSTER) == {}
+    assert list(controls.findings("account")) == [of_the_account.id]
+    assert list(controls.findings("eks/account")) == [of_a_cluster.id]
+    assert controls.findings("eks/shop") == {}
 
 
 def test_the_outbox_and_the_board_hold_findings_of_both_kinds(
@@ -92,7 +94,7 @@ def test_only_the_newest_version_is_sent_and_marked(
     assert not controls.mark(finding, "SENT")
     assert controls.mark(newer, "SENT")
     assert controls.unsent(newer) is None
-    assert controls.findings(CLUSTER)[finding.id].published
+    assert controls.findings("eks/shop")[finding.id].published
 
 
 def test_a_resolved_finding_leaves_the_board_and_in_time_the_table(
@@ -104,8 +106,8 @@ def test_a_resolved_finding_leaves_the_board_and_in_time_the_table(
     (resolved,) = diff_controls({finding.id: finding}, [], covered=seen, now=LATER).resolved
     controls.save(resolved, "PENDING", NOW)
     assert list(findings.board("P1")) == []
-    assert controls.findings(CLUSTER) == {finding.id: resolved}
-    (item,) = table.query("POSTURE#CLUSTER#shop", "FND#")
+    assert controls.findings("eks/shop") == {finding.id: resolved}
+    (item,) = table.query("POSTURE#eks/shop", "FND#")
     assert item["expires"] > NOW
 
 
@@ -114,22 +116,22 @@ def test_naming_other_witnesses_sends_nothing(controls: ControlRecords, findings
     controls.save(finding, "SENT", NOW)
     moved = msgspec.structs.replace(finding, evidence=("Pod/shop/api-9",), witnesses=4)
     controls.name_witnesses(moved)
-    assert controls.findings(CLUSTER) == {finding.id: moved}
+    assert controls.findings("eks/shop") == {finding.id: moved}
     assert list(findings.pending()) == []
 
 
-def test_one_worker_at_a_time_settles_a_scope(controls: ControlRecords) -> None:
-    first = controls.lease(CLUSTER, NOW, NOW + 60)
+def test_one_worker_at_a_time_settles_a_part(controls: ControlRecords) -> None:
+    first = controls.lease("eks/shop", NOW, NOW + 60)
     assert first
-    assert not controls.lease(CLUSTER, NOW + 1, NOW + 61)
-    assert controls.lease(ACCOUNT, NOW + 1, NOW + 61)
-    controls.release(CLUSTER, first, AT, {"failed": 2})
-    assert controls.verdicts(CLUSTER) == {"failed": 2}
-    second = controls.lease(CLUSTER, NOW + 2, NOW + 62)
+    assert not controls.lease("eks/shop", NOW + 1, NOW + 61)
+    assert controls.lease("account", NOW + 1, NOW + 61)
+    controls.release("eks/shop", first, AT, {"failed": 2})
+    assert controls.verdicts("eks/shop") == {"failed": 2}
+    second = controls.lease("eks/shop", NOW + 2, NOW + 62)
     assert second
     # What failed halfway leaves the counts of the last time.
-    controls.release(CLUSTER, second, LATER)
-    assert controls.verdicts(CLUSTER) == {"failed": 2}
+    controls.release("eks/shop", second, LATER)
+    assert controls.verdicts("eks/shop") == {"failed": 2}
 
 
 def test_items_stay_small_whatever_a_manifest_holds(controls: ControlRecords, table: Table) -> None:
@@ -139,5 +141,5 @@ def test_items_stay_small_whatever_a_manifest_holds(controls: ControlRecords, ta
     controls.save(
         opened(violations=violations, resource=resource, evidence=(nasty,) * 20, witnesses=20), "PENDING", NOW
     )
-    (item,) = table.query("POSTURE#CLUSTER#shop", "FND#")
+    (item,) = table.query("POSTURE#eks/shop", "FND#")
     assert len(msgspec.json.encode(marshal(item))) < 8_000

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.verdicts import ACCOUNT, API, CLUSTER, PRIVILEGED, covered, result
+from fakes.verdicts import ACCOUNT, API, CLUSTER, PRIVILEGED, THE_ACCOUNT, covered, result
 from hullwatch.findings.control import ControlFinding
 from hullwatch.findings.diff import Changes
 from hullwatch.findings.diff_controls import diff_controls
 from hullwatch.posture.engine import Result, Verdict, Violation
 from hullwatch.posture.model.snapshot import READ, InputState, Resource
+from hullwatch.posture.parts import Part
 from hullwatch.settings import AcceptedRisk
 
 NOW, LATER = "2026-03-01T12:00:00.000Z", "2026-03-02T12:00:00.000Z"
@@ -136,6 +137,20 @@ def test_a_pod_that_was_not_read_may_still_bear_witness() -> None:
     assert ended(diff(after(result()), result("PASSED"), covered=PARTLY)) == [("fixed", "")]
 
 
+def test_a_survey_of_one_thing_closes_what_it_read_of_that_thing_and_nothing_else() -> None:
+    def failed(name: str, verdict: Verdict = "FAILED") -> Result:
+        where = Resource(kind="TaskDefinition", name=name)
+        return result(verdict, resource=where, scope=ACCOUNT, evidence=(f"{name}:7",), witnesses=1)
+
+    ecs = Part(kind="ecs")
+    stored = after(failed("api"), failed("jobs"), covered=covered(PRIVILEGED, part=ecs))
+    one = covered(part=Part(kind="ecs", subject="family", name="api"), pods=InputState("partial"))
+    changes = diff(stored, failed("api", "PASSED"), covered=one)
+    assert [finding.resource.name for finding in changes.resolved] == ["api"]
+    assert [finding.resource.name for finding in changes.kept] == ["jobs"]
+    assert changes.opened == ()
+
+
 def test_a_control_that_is_withdrawn_takes_its_findings_along() -> None:
     (finding,) = after(result()).values()
     old = msgspec.structs.replace(finding, control="k8s.pod.retired")
@@ -189,7 +204,7 @@ def test_an_unreachable_cluster_is_one_finding_with_its_remedy() -> None:
     assert finding.fix.startswith("Let the surveying function reach")
     assert finding.violations == 3
     stored = {finding.id: finding}
-    assert diff(stored, covered=covered(scope=CLUSTER, pods=READ)).resolved[0].outcome == "fixed"
+    assert diff(stored, covered=covered(pods=READ)).resolved[0].outcome == "fixed"
     # Who did not ask the cluster does not know that it answers.
     elsewhere = msgspec.structs.replace(covered(), inputs={"iam:GetAccountAuthorizationDetails": READ})
     assert diff(stored, covered=elsewhere).to_send == ()
@@ -197,7 +212,7 @@ def test_an_unreachable_cluster_is_one_finding_with_its_remedy() -> None:
 
 def test_a_refused_api_of_an_account_names_what_is_missing() -> None:
     refused = {"iam:GetAccountAuthorizationDetails": InputState("forbidden", "AccessDenied")}
-    (finding,) = diff({}, covered=covered(scope=ACCOUNT, **refused)).opened
+    (finding,) = diff({}, covered=covered(part=THE_ACCOUNT, **refused)).opened
     assert finding.title == "iam API of account 111122223333 refused to be read"
     assert finding.breaches[0].path == "iam:GetAccountAuthorizationDetails: forbidden (AccessDenied)"
 

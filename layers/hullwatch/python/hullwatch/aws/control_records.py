@@ -1,8 +1,8 @@
-"""Findings about the configuration in the table, by scope.
+"""Findings about the configuration in the table, by part.
 
-``POSTURE#CLUSTER#<name>`` and ``POSTURE#ACCOUNT`` hold ``META`` (the lease, the counts of verdicts) and
-``FND#<name>``, a whole finding; ``<name>`` is a digest of its id. The outbox and the board are the same as
-those of tracks.
+``POSTURE#<part>`` (``POSTURE#ecs``, ``POSTURE#eks/<cluster>``) holds ``META`` (the lease, the counts of
+verdicts) and ``FND#<name>``, a whole finding; ``<name>`` is a digest of its id. The outbox and the board are
+those that tracks have.
 """
 
 from __future__ import annotations
@@ -16,39 +16,38 @@ from hullwatch.aws.lease import claim, give_back
 from hullwatch.aws.outbox import Outbox, mark_item, outbox_fields, unsent_item
 from hullwatch.aws.table import Item, Key, Table
 from hullwatch.findings.control import ControlFinding
-from hullwatch.posture.model.snapshot import Scope
 
 #: What the partition keys of these records begin with.
 PREFIX = "POSTURE#"
 
 
 class ControlRecords:
-    """The scopes of one account and Region: its clusters, and the account itself."""
+    """The parts of one account and Region, each by the name of its scope."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    # The lease: one worker at a time settles a scope
+    # The lease: one worker at a time settles a part
 
-    def lease(self, scope: Scope, now: int, until: int) -> str:
-        """Claim a scope until a time (epoch seconds): the lease's name, empty when another holds it."""
-        return claim(self._table, _partition(scope), now, until)
+    def lease(self, part: str, now: int, until: int) -> str:
+        """Claim a part until a time (epoch seconds): the lease's name, empty when another holds it."""
+        return claim(self._table, _partition(part), now, until)
 
-    def release(self, scope: Scope, lease: str, at: str, counts: Mapping[str, int] | None = None) -> None:
-        """Give our lease back and, once the scope is settled, note how many verdicts of each kind it has."""
+    def release(self, part: str, lease: str, at: str, counts: Mapping[str, int] | None = None) -> None:
+        """Give our lease back and, once the part is settled, note how many verdicts of each kind it has."""
         notes = {} if counts is None else {"settled_at": at, "verdicts": dict(counts)}
-        give_back(self._table, _partition(scope), lease, notes)
+        give_back(self._table, _partition(part), lease, notes)
 
-    def verdicts(self, scope: Scope) -> dict[str, int]:
+    def verdicts(self, part: str) -> dict[str, int]:
         """How many verdicts of each kind the last evaluation came to; empty when there was none."""
-        item = self._table.get(_partition(scope), "META") or {}
+        item = self._table.get(_partition(part), "META") or {}
         return dict(item.get("verdicts", {}))
 
     # Findings
 
-    def findings(self, scope: Scope) -> dict[str, ControlFinding]:
-        """What we say about a scope, open and resolved, by id."""
-        items = self._table.query(_partition(scope), "FND#")
+    def findings(self, part: str) -> dict[str, ControlFinding]:
+        """What we say about a part, open and resolved, by id."""
+        items = self._table.query(_partition(part), "FND#")
         return {finding.id: finding for finding in map(control_finding_of, items)}
 
     def save(self, finding: ControlFinding, outbox: Outbox, now: int) -> None:
@@ -87,9 +86,9 @@ def control_finding_of(item: Item) -> ControlFinding:
     return msgspec.convert(item, type=ControlFinding)
 
 
-def _partition(scope: Scope) -> str:
-    return f"{PREFIX}CLUSTER#{scope.cluster}" if scope.cluster else f"{PREFIX}ACCOUNT"
+def _partition(part: str) -> str:
+    return f"{PREFIX}{part}"
 
 
 def _key(finding: ControlFinding) -> Key:
-    return _partition(finding.scope), f"FND#{hashlib.sha256(finding.id.encode()).hexdigest()[:20]}"
+    return _partition(finding.part), f"FND#{hashlib.sha256(finding.id.encode()).hexdigest()[:20]}"

@@ -13,7 +13,7 @@ from hullwatch.findings.finding import Priority
 
 
 class FindingRecords:
-    """The findings of tracks and of scopes together."""
+    """The findings of tracks and of parts together."""
 
     def __init__(self, table: Table, tracks: TrackRecords, controls: ControlRecords) -> None:
         self._table = table

@@ -14,7 +14,7 @@ from hullwatch.findings.wording import listed, plain
 from hullwatch.posture.catalogue import catalogue
 from hullwatch.posture.coverage import Covered
 from hullwatch.posture.engine import Result, Severity, Shown, Violation
-from hullwatch.posture.model.snapshot import InputState, Resource, Scope, describe
+from hullwatch.posture.model.snapshot import InputState, Resource, describe
 from hullwatch.posture.requirements import requirements_of, standards_of
 
 #: A finding has to fit into 4 KB of the table, whatever a manifest holds.
@@ -37,13 +37,14 @@ def priority_of(severity: Severity) -> Priority:
     return _PRIORITIES[severity]
 
 
-def control_finding(result: Result, scope: Scope) -> ControlFinding:
+def control_finding(result: Result, covered: Covered) -> ControlFinding:
     """A failed result as a finding without history; :mod:`hullwatch.findings.diff_controls` adds that."""
     entry = catalogue()[result.control]
     finding = ControlFinding(
         id=f"hullwatch/{result.control}/{result.id}",
         kind="control",
-        scope=scope,
+        part=covered.part.scope,
+        scope=covered.scope,
         resource=_bounded(result.resource),
         control=result.control,
         title=entry.title,
@@ -64,17 +65,18 @@ def control_finding(result: Result, scope: Scope) -> ControlFinding:
 def unread_findings(covered: Covered) -> list[ControlFinding]:
     """One finding for each API that could not be read, or not to the end, sorted by id.
 
-    A cluster that does not answer lacks dozens of inputs and has one remedy, so it is one finding.
+    A cluster that does not answer lacks dozens of inputs and has one remedy, so it is one finding. A survey
+    of one thing says nothing here.
     """
     return [
-        _unread(covered.scope, source, missing)
+        _unread(covered, source, missing)
         for source, missing in sorted(_by_source(covered).items())
         if missing
     ]
 
 
 def sources_of(covered: Covered) -> frozenset[str]:
-    """The APIs that an evaluation asked: what it says nothing about was read."""
+    """The APIs that an evaluation of a whole part asked: what it says nothing about was read."""
     return frozenset(_by_source(covered))
 
 
@@ -98,6 +100,8 @@ def fingerprint(finding: ControlFinding) -> str:
 def _by_source(covered: Covered) -> dict[str, dict[str, InputState]]:
     """For each API that was asked, the inputs that it did not give whole."""
     sources: dict[str, dict[str, InputState]] = {}
+    if not covered.part.whole:
+        return sources
     for name, state in covered.inputs.items():
         service, colon, _ = name.partition(":")
         missing = sources.setdefault(service if colon else "kubernetes", {})
@@ -106,10 +110,13 @@ def _by_source(covered: Covered) -> dict[str, dict[str, InputState]]:
     return sources
 
 
-def _unread(scope: Scope, source: str, missing: dict[str, InputState]) -> ControlFinding:
+def _unread(covered: Covered, source: str, missing: dict[str, InputState]) -> ControlFinding:
+    scope, part = covered.scope, covered.part.scope
     statuses = {state.status for state in missing.values()}
     cluster = source == "kubernetes"
     place = f"cluster {scope.cluster}" if cluster else f"account {scope.account}"
+    # Several parts may need one API: each says so for itself, and takes it back for itself.
+    needed = "" if cluster or part == "account" else f", needed for {part}"
     resource = (
         Resource(kind="Cluster", name=scope.cluster)
         if cluster
@@ -124,14 +131,15 @@ def _unread(scope: Scope, source: str, missing: dict[str, InputState]) -> Contro
         else "was read in part only"
     )
     lines = [describe(name, state) for name, state in sorted(missing.items())]
-    parts = (scope.account, scope.region, scope.cluster, source)
+    parts = (scope.account, scope.region, part, source)
     finding = ControlFinding(
         id=f"hullwatch/unread/{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:32]}",
         kind="unread",
+        part=part,
         scope=scope,
         resource=_bounded(resource),
         control=source,
-        title=f"{what} of {plain(place, _MAX_TEXT)} {how}",
+        title=f"{what} of {plain(place, _MAX_TEXT)} {how}{needed}",
         why="Controls that need it have no verdict, and what they found before stays open.",
         fix=_mend(source, statuses),
         severity="info",

@@ -25,7 +25,7 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ControlFinding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One finding of a scope, as the table keeps it and Security Hub shows it.
+    """One finding of a part, as the table keeps it and Security Hub shows it.
 
     ``id`` comes from the result's: control, account, Region, cluster and resource, never a time, a revision
     or a pod. ``fingerprint`` covers everything a reader would notice; equal fingerprints mean that nothing
@@ -34,6 +34,8 @@ class ControlFinding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     id: str
     kind: ControlFindingKind
+    #: The part of the account that is settled in one go: ``ecs``, ``eks/prod``.
+    part: str
     scope: Scope
     #: A top controller, a cluster object or an AWS resource; for ``unread`` the cluster or the account.
     resource: Resource

@@ -1,4 +1,4 @@
-"""What has changed about the configuration of a scope: pure, in any order, and nothing the second time."""
+"""What has changed about the configuration of a part: pure, in any order, and nothing the second time."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def diff_controls(
     now: str,
     exceptions: Sequence[AcceptedRisk] = (),
 ) -> Changes[ControlFinding]:
-    """Compare what is said about the configuration of a scope with what an evaluation came to.
+    """Compare what is said about the configuration of a part with what an evaluation came to.
 
     A finding is resolved by proof only: its control passed or does not apply, somebody accepts the risk, or
     the resource is gone from a list that was read to the end. A result without a verdict closes nothing.
 
     Args:
-        stored: the scope's findings by id, open and resolved.
+        stored: the part's findings by id, open and resolved.
         results: every result of the evaluation, passed ones too.
         covered: how far the evaluation saw.
         now: ISO 8601, UTC.
@@ -50,7 +50,7 @@ def diff_controls(
     ended: dict[str, _Ended] = {}
     unknown: set[str] = set()
     for result in results:
-        finding = control_finding(result, covered.scope)
+        finding = control_finding(result, covered)
         if result.verdict == "NOT_AVAILABLE":
             unknown.add(finding.id)
         elif result.verdict in ("PASSED", "NOT_APPLICABLE"):
@@ -91,7 +91,12 @@ def accepted_by(
 
 def _seen_whole(before: ControlFinding | None, covered: Covered) -> bool:
     """Whether a verdict can speak for a finding: a pod that bore witness may not have been read."""
-    return before is None or not before.witnesses or before.control in covered.controls
+    return (
+        before is None
+        or not before.witnesses
+        or before.control in covered.controls
+        or before.resource.name == covered.part.name
+    )
 
 
 def _unsaid(finding: ControlFinding, covered: Covered) -> _Ended | None:

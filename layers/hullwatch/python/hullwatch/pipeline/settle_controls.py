@@ -1,4 +1,4 @@
-"""Bring the findings about the configuration of a scope in line with an evaluation of it."""
+"""Bring the findings about the configuration of a part in line with an evaluation of it."""
 
 from __future__ import annotations
 
@@ -16,32 +16,34 @@ from hullwatch.settings import AcceptedRisk
 
 logger = logging.getLogger(__name__)
 
-#: The longest a worker can hold a scope, in seconds: the function's timeout must be shorter.
+#: The longest a worker can hold a part, in seconds: the function's timeout must be shorter.
 LEASE_SECONDS = 600
 
 
 def settle_controls(
     services: Services, results: Sequence[Result], covered: Covered, exceptions: Sequence[AcceptedRisk] = ()
 ) -> dict[str, int]:
-    """Settle the scope that ``covered`` names, and count its verdicts.
+    """Settle the part that ``covered`` names, and count the verdicts.
 
-    ``results`` are all of one evaluation of the whole scope: its counts replace those of the last one, and an
-    API of which a part could not be read is one finding. Settling the same again changes and sends nothing.
+    ``results`` are all of one evaluation. That of a whole part leaves its counts in the table, and an API
+    that did not give all of it is one finding. Settling the same again changes and sends nothing.
 
-    Raises :class:`~hullwatch.errors.LeaseHeld` while another worker settles the scope.
+    Raises :class:`~hullwatch.errors.LeaseHeld` while another worker settles the part.
     """
-    scope, now, at = covered.scope, services.now(), services.timestamp()
-    lease = services.controls.lease(scope, now, now + LEASE_SECONDS)
+    part, now, at = covered.part.scope, services.now(), services.timestamp()
+    lease = services.controls.lease(part, now, now + LEASE_SECONDS)
     if not lease:
-        raise LeaseHeld(f"another worker settles {scope.cluster or 'the account'}")
+        raise LeaseHeld(f"another worker settles {part}")
     today = datetime.fromisoformat(at).date()
     counts: dict[str, int] | None = None
     try:
         _bring_in_line(services, results, covered, exceptions)
-        accepted = sum(accepted_by(exceptions, result, scope, today) is not None for result in results)
+        accepted = sum(
+            accepted_by(exceptions, result, covered.scope, today) is not None for result in results
+        )
         counts = counted(results, accepted)
     finally:
-        services.controls.release(scope, lease, at, counts)
+        services.controls.release(part, lease, at, counts if covered.part.whole else None)
     for risk in exceptions:
         if risk.until < today:
             logger.warning("the exception of %s for %s is over: %s", risk.control, risk.resource, risk)
@@ -51,7 +53,7 @@ def settle_controls(
 def _bring_in_line(
     services: Services, results: Sequence[Result], covered: Covered, exceptions: Sequence[AcceptedRisk]
 ) -> None:
-    stored = services.controls.findings(covered.scope)
+    stored = services.controls.findings(covered.part.scope)
     changes = diff_controls(stored, results, covered=covered, now=services.timestamp(), exceptions=exceptions)
     now = services.now()
     for finding in changes.to_send:
@@ -61,7 +63,7 @@ def _bring_in_line(
             services.controls.name_witnesses(finding)
     logger.info(
         "%s: %d opened, %d changed, %d resolved, %d kept",
-        covered.scope.cluster or "the account",
+        covered.part.scope,
         len(changes.opened) + len(changes.reopened),
         len(changes.updated),
         len(changes.resolved),

@@ -8,25 +8,28 @@ import msgspec
 
 from hullwatch.posture.engine import Control
 from hullwatch.posture.model.snapshot import InputState, Scope, Snapshot, Subject
+from hullwatch.posture.parts import Part, kind_of
 
 
 class Covered(msgspec.Struct, frozen=True, kw_only=True):
-    """What stood behind the results of one evaluation.
+    """What stood behind the results of one evaluation of a part.
 
-    ``controls``: those whose every object was listed, so that an object without a result is gone.
+    ``controls``: those whose every object in the part was listed, so that one without a result is gone.
     ``inputs``: how each input that any of the controls needs was read; what nobody tried to read is left out.
     """
 
+    part: Part
     scope: Scope
     controls: frozenset[str] = frozenset()
     inputs: dict[str, InputState] = {}
 
 
-def covered_by(snapshot: Snapshot, controls: Iterable[Control]) -> Covered:
-    """How far ``controls`` could see in a snapshot.
+def covered_by(snapshot: Snapshot, controls: Iterable[Control], part: Part) -> Covered:
+    """How far ``controls`` could see in the snapshot of a part.
 
-    A control counts as fully listed when all that its objects come from, or that it needs, was read to the
-    end, and every object fits its schema: what does not may stand for another one.
+    A control counts as fully listed when all that its objects in the part come from, or that it needs of it,
+    was read to the end, and every object fits its schema: what does not may stand for another one. What other
+    parts list is their business. Of a part with a name only one thing was read, and nothing is fully listed.
     """
     listed: dict[str, bool] = {}
     inputs: dict[str, InputState] = {}
@@ -40,9 +43,11 @@ def covered_by(snapshot: Snapshot, controls: Iterable[Control]) -> Covered:
             if name in snapshot.inputs
         ]
         inputs |= {name: snapshot.state(name) for name in owners}
-        whole = not snapshot.incomplete(*names, *owners) and _readable(snapshot, control)
+        own = [name for name in names if kind_of(name) == part.kind]
+        whole = part.whole and not snapshot.incomplete(*own, *owners) and _readable(snapshot, control)
         listed[control.id] = listed.get(control.id, True) and whole
     return Covered(
+        part=part,
         scope=snapshot.scope,
         controls=frozenset(control_id for control_id, whole in listed.items() if whole),
         inputs=inputs,

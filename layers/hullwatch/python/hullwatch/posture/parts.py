@@ -50,10 +50,10 @@ def distinct(parts: Iterable[Part]) -> list[Part]:
 
 def controls_in(kind: Kind, controls: Iterable[Control]) -> list[Control]:
     """Those of the controls whose subjects a part of this kind lists."""
-    return [item for item in controls if any(_kind(name) == kind for name in item.subject.INPUTS)]
+    return [item for item in controls if any(kind_of(name) == kind for name in item.subject.INPUTS)]
 
 
-def _kind(name: str) -> Kind | None:
+def kind_of(name: str) -> Kind | None:
     """The kind of part that an input belongs to; ``None`` for what is judged when an image is scanned."""
     if name in ("images", "host-files"):
         return None
