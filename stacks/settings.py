@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,6 +24,7 @@ from pydantic import (
 
 from hullwatch.advisories.feeds import FEEDS, OPT_IN
 from hullwatch.errors import ConfigurationError
+from hullwatch.settings import AcceptedRisk as RuntimeRisk
 from hullwatch.settings import Settings as RuntimeSettings
 
 #: CloudWatch Logs accepts these periods and no others (PutRetentionPolicy, ``retentionInDays``).
@@ -94,6 +96,30 @@ class Advisories(_Section):
     """Read all feeds below this address instead of from their publishers."""
 
 
+class AcceptedRisk(_Section):
+    """A failed control that somebody answers for until a date: it opens no finding."""
+
+    control: Annotated[str, Field(min_length=1, max_length=128)]
+    """Controls by id, with shell wildcards."""
+    resource: Annotated[str, Field(min_length=1, max_length=600)]
+    """Resources as `Kind/namespace/name`, without what does not apply, with shell wildcards."""
+    cluster: Annotated[str, Field(min_length=1, max_length=100)] = "*"
+    """EKS clusters by name, with shell wildcards. What is in none has an empty name, which `*` fits too."""
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+    """Why the risk is accepted."""
+    owner: Annotated[str, Field(min_length=1, max_length=100)]
+    """Who answers for it."""
+    until: date
+    """The last day on which it holds (UTC). Afterwards the finding opens again."""
+
+
+class Posture(_Section):
+    """How the configuration of ECR, ECS and EKS is judged."""
+
+    exceptions: Annotated[tuple[AcceptedRisk, ...], Field(max_length=1000)] = ()
+    """Accepted risks, each with an owner, a reason and an end."""
+
+
 class Network(_Section):
     """Functions run outside a VPC unless subnets are named. Set both keys or neither."""
 
@@ -144,6 +170,7 @@ class Settings(_Section):
     tag are wildcards: `v1.4.2` belongs to `v*`."""
     findings: Findings = Findings()
     advisories: Advisories = Advisories()
+    posture: Posture = Posture()
     network: Network = Network()
     security: Security = Security()
     alarms: Alarms = Alarms()
@@ -168,6 +195,10 @@ class Settings(_Section):
             },
             type=RuntimeSettings,
         )
+
+    def accepted_risks(self) -> tuple[RuntimeRisk, ...]:
+        """The accepted risks as the surveying function gets them."""
+        return tuple(msgspec.convert(risk.model_dump(), type=RuntimeRisk) for risk in self.posture.exceptions)
 
     def repositories(self) -> list[str]:
         """What `scan.include` says of repositories, in the wildcards that IAM knows (``*`` and ``?``)."""

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from stacks.constructs.acknowledgements import acknowledge
 from stacks.constructs.alarms import alarm
-from stacks.constructs.layer import ROOT, Layers
+from stacks.constructs.layer import ROOT, Layers, exceptions_layer
 from stacks.constructs.log_group import log_group
 from stacks.foundation import FoundationStack
 from stacks.platform import LambdaPlatform
@@ -59,6 +59,8 @@ class FunctionOptions(TypedDict, total=False):
     failures: str
     intake_queue_url: str
     scan_state_machine_arn: str
+    #: Whether it is told the accepted risks of the configuration.
+    exceptions: bool
 
 
 class Function(Construct):
@@ -83,6 +85,7 @@ class Function(Construct):
         failures: str = "The workflow that calls it retries, records or raises the alarm.",
         intake_queue_url: str = "",
         scan_state_machine_arn: str = "",
+        exceptions: bool = False,
     ) -> None:
         super().__init__(scope, "".join(part.title() for part in name.split("_")))
         physical_name = f"{foundation.settings.security.name_prefix}-{name.replace('_', '-')}"
@@ -105,7 +108,9 @@ class Function(Construct):
             handler="handler.handler",
             runtime=layers.platform.runtime,
             architecture=layers.platform.architecture,
-            layers=layers.versions,
+            layers=[*layers.versions, exceptions_layer(self, foundation.settings)]
+            if exceptions
+            else layers.versions,
             role=self.role,
             memory_size=memory,
             ephemeral_storage_size=Size.mebibytes(scratch),

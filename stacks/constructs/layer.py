@@ -13,16 +13,20 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import msgspec
 from aws_cdk import AssetHashType, aws_lambda
 from constructs import Construct
 from uv import find_uv_bin
 
+from hullwatch.settings import EXCEPTIONS_FILE, EXCEPTIONS_PACKAGE
 from stacks.platform import LambdaPlatform
+from stacks.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "layers/hullwatch"
 LOCK = ROOT / "layers/dependencies/requirements.txt"
 CACHE = ROOT / ".cache/layers"
+EXCEPTIONS = ROOT / ".cache/exceptions"
 
 #: Only the machine of a person runs the command line.
 _NOT_IN_THE_LAYER = ["python/hullwatch/cli", "**/__pycache__", "**/*.pyc", "**/.*"]
@@ -57,6 +61,24 @@ class Layers(Construct):
             compatible_runtimes=[platform.runtime],
         )
         self.versions = [library, dependencies]
+
+
+def exceptions_layer(scope: Construct, settings: Settings) -> aws_lambda.LayerVersion:
+    """The accepted risks of the configuration, for the function that judges.
+
+    A layer changes with the configuration, holds any number of them, and needs no permission to be read.
+    """
+    content = msgspec.json.encode(settings.accepted_risks())
+    directory = EXCEPTIONS / hashlib.sha256(content).hexdigest()
+    package = directory / "python" / EXCEPTIONS_PACKAGE
+    package.mkdir(parents=True, exist_ok=True)
+    (package / EXCEPTIONS_FILE).write_bytes(content)
+    return aws_lambda.LayerVersion(
+        scope,
+        "Exceptions",
+        code=aws_lambda.Code.from_asset(str(directory)),
+        description="Accepted risks of hullwatch's configuration",
+    )
 
 
 def install_dependencies(platform: LambdaPlatform) -> Path:

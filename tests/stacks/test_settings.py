@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
+from aws_cdk import App, Stack
 
 from hullwatch.errors import ConfigurationError
-from hullwatch.settings import Environment
+from hullwatch.settings import EXCEPTIONS_PACKAGE, Environment, accepted_risks
 from hullwatch.settings import Settings as RuntimeSettings
+from stacks.constructs import layer
 from stacks.settings import Settings, read, schema
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +69,40 @@ def test_a_mistake_is_one_clear_line(tmp_path: Path, text: str, said: str) -> No
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read(tmp_path / "missing.yaml")
+
+
+RISK = "{control: k8s.pod.*, resource: 'Pod/*', reason: legacy, owner: ops, until: 2026-12-31}"
+
+
+def test_accepted_risks_reach_a_function_in_their_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layer, "EXCEPTIONS", tmp_path / "layers")
+    many = ", ".join([RISK] * 500)
+    settings = _read(tmp_path, f"posture: {{exceptions: [{many}]}}")
+    layer.exceptions_layer(Stack(App(), "test"), settings)
+    assert accepted_risks() == ()
+    (directory,) = (tmp_path / "layers").iterdir()
+    monkeypatch.syspath_prepend(directory / "python")
+    monkeypatch.delitem(sys.modules, EXCEPTIONS_PACKAGE, raising=False)
+    (risk,) = set(accepted_risks())
+    assert (risk.control, risk.cluster, risk.until) == ("k8s.pod.*", "*", date(2026, 12, 31))
+    assert len(accepted_risks()) == 500
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("until: soon", "posture.exceptions.0.until: Input should be a valid date"),
+        ("owner: ''", "posture.exceptions.0.owner: String should have at least 1 character"),
+        ("colour: red", "posture.exceptions.0.colour: no such setting"),
+    ],
+)
+def test_an_accepted_risk_has_an_owner_and_an_end(tmp_path: Path, change: str, said: str) -> None:
+    key = change.partition(":")[0]
+    kept = [part for part in RISK.strip("{}").split(", ") if not part.startswith(f"{key}:")]
+    with pytest.raises(ConfigurationError, match=said):
+        _read(tmp_path, f"posture: {{exceptions: [{{{', '.join([*kept, change])}}}]}}")
 
 
 def test_repositories_become_patterns_of_iam(tmp_path: Path) -> None:

@@ -11,11 +11,16 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import date
 from fnmatch import fnmatchcase
+from importlib.resources import files
 from typing import Literal
 
 import msgspec
 
 from hullwatch.errors import ConfigurationError
+
+#: Where the layer of accepted risks has them: a package without code, and its one file.
+EXCEPTIONS_PACKAGE = "hullwatch_exceptions"
+EXCEPTIONS_FILE = "exceptions.json"
 
 
 class TrackRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,6 +69,24 @@ class AcceptedRisk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     def __str__(self) -> str:
         return f"{self.owner} until {self.until.isoformat()}: {self.reason}"
+
+
+def accepted_risks() -> tuple[AcceptedRisk, ...]:
+    """The accepted risks that this function was deployed with; none where it has no layer of them.
+
+    They have a layer of their own, because a function's variables hold 4 KB, and people's reasons are long.
+
+    Raises:
+        ConfigurationError: the layer's file does not fit.
+    """
+    try:
+        text = files(EXCEPTIONS_PACKAGE).joinpath(EXCEPTIONS_FILE).read_bytes()
+    except ModuleNotFoundError:
+        return ()
+    try:
+        return msgspec.json.decode(text, type=tuple[AcceptedRisk, ...])
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"{EXCEPTIONS_FILE}: {error}") from error
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
