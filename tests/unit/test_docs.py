@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from hullwatch.cli.main import app
 from hullwatch.findings.report import LookupReport, ScanReport
+from hullwatch.posture.report import CheckReport
 from stacks.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +52,7 @@ def test_the_readme_names_targets_that_make_has() -> None:
 
 def test_every_field_of_the_json_is_documented() -> None:
     page = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
-    schemas = [model.model_json_schema(by_alias=True) for model in (ScanReport, LookupReport)]
+    schemas = [model.model_json_schema(by_alias=True) for model in (ScanReport, LookupReport, CheckReport)]
     for schema in schemas:
         for part in (schema, *schema["$defs"].values()):
             for name in part.get("properties", {}):

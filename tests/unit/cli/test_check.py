@@ -126,3 +126,10 @@ def test_as_a_process() -> None:
     done = subprocess.run(command, input=pod(), capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
+
+
+def test_the_report_says_where_standards_ask_for_a_control() -> None:
+    report = json.loads(run("-", "--format", "json", stdin=pod(privileged=True)).stdout)
+    (result,) = (item for item in report["results"] if item["control"] == "k8s.pod.privileged")
+    assert "NIST.800-53.r5 AC-6" in result["requirements"]
+    assert "CIS Amazon EKS Benchmark v1.8.0/4.2.1" in result["requirements"]

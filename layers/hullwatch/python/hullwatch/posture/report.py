@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hullwatch.posture.catalogue import catalogue
 from hullwatch.posture.engine import Result, Severity, Verdict
+from hullwatch.posture.requirements import requirements_of
 
 
 class _Model(BaseModel):
@@ -33,6 +34,7 @@ class ResultEntry(_Model):
     violations: list[ViolationEntry]
     severity: Severity
     title: str
+    requirements: list[str] = Field(description="Where standards ask for it: NIST.800-53.r5 AC-6.")
     file: str | None = Field(description="The file that holds the resource, where one can be named.")
 
 
@@ -58,6 +60,7 @@ def check_report(results: Iterable[Result], files: Mapping[str, str]) -> CheckRe
                 ],
                 severity=result.severity,
                 title=catalogue()[result.control].title,
+                requirements=list(requirements_of(catalogue()[result.control])),
                 file=files.get(str(result.resource)),
             )
             for result in results
