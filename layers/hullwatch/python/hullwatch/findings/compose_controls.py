@@ -23,6 +23,9 @@ MAX_EVIDENCE = 5
 _MAX_TEXT = 120
 _MAX_NAME = 253
 
+#: The control that speaks of inputs and objects that could not be read. In a report it is all there is.
+_INCOMPLETE = "mon.evaluation.incomplete"
+
 _PRIORITIES: dict[Severity, Priority] = {
     "critical": "P1",
     "high": "P2",
@@ -73,6 +76,14 @@ def unread_findings(covered: Covered) -> list[ControlFinding]:
         for source, missing in sorted(_by_source(covered).items())
         if missing
     ]
+
+
+def without_unread(result: Result, covered: Covered) -> Result:
+    """The result less what :func:`unread_findings` says of the same inputs, with the step that mends it."""
+    if result.control != _INCOMPLETE or result.verdict != "FAILED" or not covered.part.whole:
+        return result
+    rest = tuple(violation for violation in result.violations if violation.path not in covered.inputs)
+    return msgspec.structs.replace(result, violations=rest, verdict="FAILED" if rest else "PASSED")
 
 
 def sources_of(covered: Covered) -> frozenset[str]:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import msgspec
 
-from hullwatch.findings.compose_controls import control_finding, sources_of, unread_findings
+from hullwatch.findings.compose_controls import control_finding, sources_of, unread_findings, without_unread
 from hullwatch.findings.control import ControlFinding, Outcome
 from hullwatch.findings.diff import RESOLVED, Changes, later
 from hullwatch.findings.wording import plain
@@ -49,7 +49,7 @@ def diff_controls(
     wanted = {finding.id: finding for finding in unread_findings(covered)}
     ended: dict[str, _Ended] = {}
     unknown: set[str] = set()
-    for result in results:
+    for result in (without_unread(result, covered) for result in results):
         finding = control_finding(result, covered)
         if result.verdict == "NOT_AVAILABLE":
             unknown.add(finding.id)
