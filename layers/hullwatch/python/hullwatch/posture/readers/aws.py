@@ -76,6 +76,8 @@ def _lifecycle(document: Document, answers: Answers) -> None:
 def _no_policy(document: Document, answers: Answers) -> None:
     """``RepositoryPolicyNotFoundException`` and its like: read, and there is none."""
     item = mapping(document, "notFound")
+    if item.get("operation") == "kms:DescribeKey":
+        answers.join("KmsKey", text(item.get("keyId", "")), key_state="does not exist")
     name = text(item.get("repositoryName", item.get("registryId", "")))
     empty: dict[str, tuple[str, str, Any]] = {
         "ecr:GetRepositoryPolicy": ("Repository", "policy", None),

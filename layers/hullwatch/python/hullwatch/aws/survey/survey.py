@@ -1,0 +1,143 @@
+"""One survey of an account and Region: the documents that a snapshot is built from, and what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
+from typing import Any
+
+from hullwatch.aws.survey import account as whole_account
+from hullwatch.aws.survey import ec2, ecr, ecs, eks, functions, iam, logs
+from hullwatch.aws.survey.named import Named
+from hullwatch.aws.survey.reading import Document, Reading
+from hullwatch.aws.survey.running import EcsRunning
+from hullwatch.aws.survey.task_definitions import Nothing, TaskDefinitions
+from hullwatch.posture.model.running import Running
+from hullwatch.posture.model.snapshot import InputState
+from hullwatch.posture.parts import Part
+
+#: Every input that a survey can read.
+READABLE: frozenset[str] = frozenset().union(
+    *(module.INPUTS for module in (whole_account, ec2, ecr, ecs, eks, functions, iam, logs))
+)
+
+#: Inputs that no control needs by name and that make verdicts finer, by the input they go with.
+GOES_WITH: dict[str, tuple[str, ...]] = {
+    "ecr:DescribeRepositories": (
+        "ecr:GetSigningConfiguration",
+        "ecr:BatchGetRepositoryScanningConfiguration",
+        "kms:DescribeKey",
+    ),
+    "ecr:GetRegistryScanningConfiguration": ("inspector2:BatchGetAccountStatus",),
+    "ecs:DescribeTaskDefinition": ("ecs:ListAccountSettings",),
+    "ecs:DescribeContainerInstances": ("ec2:DescribeImages",),
+    "eks:DescribeNodegroup": (
+        "ec2:DescribeLaunchTemplateVersions",
+        "ec2:DescribeImages",
+        "ssm:GetParameters",
+    ),
+    "guardduty:GetDetector": ("guardduty:ListCoverage",),
+    # The roles and secrets in use are those that task definitions and pods name.
+    "iam:GetAccountAuthorizationDetails": (
+        "ecs:DescribeTaskDefinition",
+        "ecs:DescribeServices",
+        "eks:DescribePodIdentityAssociation",
+    ),
+    "kms:DescribeKey": ("kms:GetKeyRotationStatus",),
+    "lambda:GetFunction": ("lambda:ListFunctionUrlConfigs",),
+    "logs:DescribeLogGroups": ("logs:DescribeSubscriptionFilters", "logs:DescribeMetricFilters"),
+    "pods": ("eks:DescribeFargateProfile",),
+    "secretsmanager:DescribeSecret": ("ecs:DescribeTaskDefinition",),
+    "services": ("elasticloadbalancing:DescribeLoadBalancers", "ec2:DescribeSecurityGroups"),
+    "sts:GetCallerIdentity": ("ecs:DescribeClusters", "ecs:DescribeServices"),
+}
+
+#: IAM actions that reading a part takes, by what is read. ``sts:GetCallerIdentity`` needs no permission.
+PERMISSIONS: dict[str, tuple[str, ...]] = {
+    "account": whole_account.ACTIONS,
+    "ec2": ec2.ACTIONS,
+    "ecr": ecr.ACTIONS,
+    "ecs": ecs.ACTIONS,
+    "eks": eks.ACTIONS,
+    "functions": functions.ACTIONS,
+    "iam": iam.ACTIONS,
+    "logs": logs.ACTIONS,
+}
+
+
+def with_companions(wanted: Collection[str]) -> frozenset[str]:
+    """The inputs and all that go with them."""
+    found = set(wanted)
+    ahead = list(wanted)
+    while ahead:
+        news = set(GOES_WITH.get(ahead.pop(), ())) - found
+        found |= news
+        ahead += news
+    return frozenset(found)
+
+
+class AccountSurvey:
+    """Reads the inputs ``wanted`` of one account and Region, once.
+
+    Args:
+        client: makes a client of that Region by boto3's service name; retrying is its business.
+        wanted: inputs as :func:`hullwatch.posture.engine.inputs` names them; those that AWS does not answer
+            (Kubernetes resources, images) are left to others. ``lambda:GetFunction`` asks for functions.
+        account, region: where the client is.
+        now: the time of the survey.
+        part: reads of ECR, ECS and EKS only what this names. Its inputs are then said to be read when the
+            part was.
+        kept: task definitions read before.
+        digests: images that run outside of ECS, whose signing status is asked for as well.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[str], Any],
+        wanted: frozenset[str],
+        *,
+        account: str,
+        region: str,
+        now: datetime,
+        part: Part | None = None,
+        kept: TaskDefinitions | None = None,
+        digests: Collection[str] = (),
+    ) -> None:
+        self._reading = Reading(client, with_companions(wanted))
+        self._named = Named(digests=set(digests))
+        self._account = account
+        self._region = region
+        self._now = now
+        self._part = part
+        self._kept = kept or Nothing()
+        self._ecs = EcsRunning()
+
+    @property
+    def inputs(self) -> dict[str, InputState]:
+        """How each input was read: filled while :meth:`documents` goes on, and always the same object."""
+        return self._reading.inputs
+
+    def documents(self) -> Iterator[Document]:
+        """Every answer as JSON has it, page by page; never raises for what AWS says."""
+        reading, named, part = self._reading, self._named, self._part
+        # What a later answer is asked for by, an earlier one names.
+        if reading.wants(*ecs.INPUTS):
+            everything = Part(kind="ecs")
+            own = part if part and part.kind == "ecs" else everything
+            yield from ecs.documents(reading, named, self._kept, self._ecs, own)
+        if reading.wants(*eks.INPUTS):
+            yield from eks.documents(reading, named, part.cluster if part and part.kind == "cluster" else "")
+        if reading.wants(*ecr.INPUTS):
+            repository = part.name if part and part.kind == "ecr" else ""
+            yield from ecr.documents(reading, named, self._account, repository)
+        yield from whole_account.tasks_run(reading, named, *whole_account.period(self._now))
+        yield from whole_account.documents(reading, named)
+        yield from ec2.documents(reading, named)
+        yield from iam.documents(reading, named)
+        yield from logs.documents(reading, named)
+
+    def running(self) -> Iterator[Running]:
+        """What runs: of ECS once :meth:`documents` is through, and functions when they are wanted."""
+        public = ec2.public_target_groups(self._reading, self._named.target_groups)
+        yield from self._ecs.records(public)
+        yield from functions.running(self._reading)
