@@ -11,70 +11,13 @@ import pytest
 import zstandard
 
 from fakes.feeds import Mirror, records, rpm
+from fakes.vex import packed, vex
 from hullwatch.advisories.feeds import redhat
 from hullwatch.advisories.record import Advisory
 from hullwatch.errors import FeedInvalid
 from hullwatch.inventory.package import Package
 
 PATH = "redhat/csaf_vex.tar.zst"
-BASEOS = "cpe:/o:redhat:enterprise_linux:9::baseos"
-
-
-def vex(
-    cve: str = "CVE-2026-0001",
-    *,
-    cpe: str = BASEOS,
-    purl: str = "pkg:rpm/redhat/openssl-libs@3.0.7-28.el9_4?arch=x86_64&epoch=1",
-    status: str = "fixed",
-    remedy: tuple[str, str] | None = None,
-) -> dict[str, Any]:
-    """A file that says one thing of one component of one product."""
-    return {
-        "document": {
-            "title": "openssl: a mistake",
-            "aggregate_severity": {"text": "Moderate"},
-            "tracking": {"id": cve, "current_release_date": "2026-05-20T00:00:00+00:00"},
-        },
-        "product_tree": {
-            "branches": [
-                {
-                    "category": "vendor",
-                    "branches": [
-                        {"product": {"product_id": "P", "product_identification_helper": {"cpe": cpe}}},
-                        {"product": {"product_id": "C", "product_identification_helper": {"purl": purl}}},
-                    ],
-                }
-            ],
-            "relationships": [
-                {
-                    "full_product_name": {"product_id": "P:C"},
-                    "product_reference": "C",
-                    "relates_to_product_reference": "P",
-                }
-            ],
-        },
-        "vulnerabilities": [
-            {
-                "cve": cve,
-                "product_status": {status: ["P:C"]},
-                "remediations": [{"category": remedy[0], "details": remedy[1], "product_ids": ["P:C"]}]
-                if remedy
-                else [],
-                "scores": [{"cvss_v3": {"vectorString": "CVSS:3.1/AV:N/AC:H/PR:N/UI:N/S:U/C:N/I:N/A:H"}}],
-            }
-        ],
-    }
-
-
-def packed(*files: dict[str, Any] | bytes) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for number, file in enumerate(files):
-            data = file if isinstance(file, bytes) else json.dumps(file).encode()
-            entry = tarfile.TarInfo(f"2026/cve-2026-{number:04}.json")
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-    return zstandard.compress(out.getvalue())
 
 
 def rhel(name: str, version: str, source: str = "", module: str = "", release: int = 9) -> Package:
@@ -233,7 +176,7 @@ def test_a_file_beyond_the_limit_is_refused_before_it_is_read(mirror: Mirror) ->
 
 
 def test_the_archive_is_named_by_a_text_beside_it() -> None:
-    (document,) = redhat.documents()
+    document = redhat.documents()[0]
     assert document.locate is not None
     there = document.locate(document.url, lambda *_: b"csaf_vex_2026-05-20.tar.zst\n")
     assert there == "https://security.access.redhat.com/data/csaf/v2/vex/csaf_vex_2026-05-20.tar.zst"
@@ -245,3 +188,108 @@ def test_the_archive_is_named_by_a_text_beside_it() -> None:
 def test_rebuilds_of_red_hats_sources_have_their_own_advisories(mirror: Mirror) -> None:
     mirror.write(PATH, packed(vex()))
     assert mirror.ids(rpm("openssl-libs", "1:3.0.7-27.el9", ecosystem="Rocky Linux:9")) == []
+
+
+CHANGES = "redhat/changes/csaf_vex.tar.zst"
+DELETIONS = "redhat/deletions/deletions.csv"
+LIBS = rhel("openssl-libs", "1:3.0.7-27.el9", source="openssl")
+
+
+def numbered(number: int, **said: Any) -> dict[str, Any]:
+    return vex(f"CVE-2026-{number:04}", **said)
+
+
+def test_a_changed_file_counts_instead_of_the_archives(mirror: Mirror) -> None:
+    mirror.write(PATH, packed(numbered(0), numbered(1)))
+    assert mirror.ids(LIBS) == ["CVE-2026-0000", "CVE-2026-0001"]
+    mirror.write(CHANGES, packed(numbered(0, status="known_not_affected"), changed="2026-05-21T08:00:00"))
+    assert mirror.ids(LIBS) == ["CVE-2026-0001"]
+
+
+def test_a_change_that_the_archive_has_already_is_of_no_account(mirror: Mirror) -> None:
+    mirror.write(PATH, packed(numbered(0)))
+    mirror.write(CHANGES, packed(numbered(0, status="known_not_affected"), changed="2026-05-19T08:00:00"))
+    assert mirror.ids(LIBS) == ["CVE-2026-0000"]
+
+
+def test_a_change_costs_the_reading_of_no_archive(mirror: Mirror) -> None:
+    mirror.write(PATH, packed(numbered(0), numbered(1)))
+    mirror.build()
+    mirror.write(CHANGES, packed(numbered(0), changed="2026-05-21T08:00:00"))
+    assert mirror.build().read == (CHANGES,)
+
+
+def test_fewer_changes_than_before_are_no_loss(mirror: Mirror) -> None:
+    mirror.write(PATH, packed(*(numbered(number) for number in range(40))))
+    mirror.write(CHANGES, packed(*(numbered(n) for n in range(30)), changed="2026-05-21T08:00:00"))
+    mirror.build()
+    mirror.write(CHANGES, packed())
+    assert mirror.build().failures == {}
+
+
+def test_what_a_deleted_file_said_is_gone(mirror: Mirror) -> None:
+    mirror.write(PATH, packed(numbered(0), numbered(1)))
+    mirror.write(DELETIONS, '"2026/cve-2026-0000.json","2026-05-22T10:00:00+00:00"\n')
+    assert mirror.ids(LIBS) == ["CVE-2026-0001"]
+    # The last one may go as well.
+    mirror.write(
+        DELETIONS,
+        '"2026/cve-2026-0000.json","2026-05-22T10:00:00+00:00"\n'
+        '"2026/cve-2026-0001.json","2026-05-22T12:00:00+02:00"\n',
+    )
+    assert mirror.ids(LIBS) == []
+
+
+def test_a_file_that_came_back_after_its_deletion_counts(mirror: Mirror) -> None:
+    mirror.write(PATH, packed(numbered(0)))
+    mirror.write(DELETIONS, '"2026/cve-2026-0000.json","2024-05-22T10:00:00+00:00"\n')
+    assert mirror.ids(LIBS) == ["CVE-2026-0000"]
+
+
+def test_a_file_that_calls_itself_deleted_says_nothing(mirror: Mirror) -> None:
+    gone = numbered(0)
+    gone["document"]["tracking"]["status"] = "deleted"
+    mirror.write(PATH, packed(gone, numbered(1)))
+    assert mirror.ids(LIBS) == ["CVE-2026-0001"]
+
+
+def test_lines_that_name_no_file_are_counted(mirror: Mirror) -> None:
+    path = mirror.write(
+        DELETIONS,
+        '"2026/cve-2026-0000.json","2026-05-22T10:00:00+00:00"\n"../../etc/passwd","2026-05-22T10:00:00Z"\n'
+        '"2026/cve-2026-0001.json","yesterday"\nhello\n',
+    )
+    found, log = records(redhat, path)
+    assert (found, log.entries, log.skipped["invalid"]) == ([], 4, 3)
+    assert log.replaced == {"CVE-2026-0000": "2026-05-22T10:00:00"}
+
+
+def test_what_has_changed_since_the_archive_is_put_together(mirror: Mirror) -> None:
+    listing = (
+        b'"2026/cve-2026-0000.json","2026-05-21T08:00:00+00:00"\n'
+        b'"2026/../../key","2026-05-21T08:00:00+00:00"\n'
+        b'"2026/cve-2026-0002.json","2026-05-20T10:00:00+00:00"\n'
+        b'"2026/cve-2026-0001.json","2026-05-19T08:00:00+00:00"\n'
+    )
+    asked = []
+
+    def ask(url: str, limit: int) -> bytes:
+        asked.append(url)
+        return json.dumps(vex(url[-18:-5].upper())).encode()
+
+    collect = redhat.documents()[1].collect
+    assert collect is not None
+    out = io.BytesIO()
+    collect(listing, "Wed, 20 May 2026 09:00:00 GMT", ask, out)
+    assert [url.rpartition("/vex/")[2] for url in asked] == [
+        "2026/cve-2026-0000.json",
+        "2026/cve-2026-0002.json",
+    ]
+    found, log = records(redhat, mirror.write(CHANGES, out.getvalue()))
+    assert len(found) == 2
+    assert log.replaced == {
+        "CVE-2026-0000": "2026-05-21T08:00:00",
+        "CVE-2026-0002": "2026-05-20T10:00:00",
+    }
+    with pytest.raises(FeedInvalid, match="of no date"):
+        collect(listing, "yesterday", ask, out)

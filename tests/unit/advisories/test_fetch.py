@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,9 +12,10 @@ import msgspec
 import pytest
 import urllib3
 
-from fakes.feeds import NOW, Mirror, osv_record
+from fakes.feeds import NOW, Mirror, osv_record, records
+from fakes.vex import packed, vex
 from hullwatch.advisories import fetch as fetching
-from hullwatch.advisories.feeds import amazon, kev
+from hullwatch.advisories.feeds import amazon, kev, redhat
 from hullwatch.advisories.feeds.feed import Document
 from hullwatch.advisories.fetch import Fetched, fetch, update
 from hullwatch.errors import ConfigurationError
@@ -290,3 +292,53 @@ def test_a_text_on_the_way_that_never_ends_is_refused(
     server.answers["mirror.list"] = lambda h: reply(h, 200, b"x" * (5 * 1024 * 1024))
     (fetched,) = fetch(tmp_path / "m", only=["amazon"], now=NOW)
     assert (fetched.outcome, "more than" in fetched.detail) == ("failed", True)
+
+
+def test_what_has_changed_since_an_archive_is_asked_for_once(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = tmp_path / "m"
+    monkeypatch.setattr(redhat, "URL", f"{server.url}/archive_latest.txt")
+    texts = {
+        "archive_latest.txt": b"csaf_vex_1.tar.zst",
+        "csaf_vex_1.tar.zst": packed(vex("CVE-2026-0000")),
+        "changes.csv": b'"2026/cve-2026-0001.json","2026-05-30T00:00:00+00:00"\n',
+        "2026/cve-2026-0001.json": json.dumps(vex("CVE-2026-0001")).encode(),
+        "deletions.csv": b'"2025/cve-2025-0001.json","2026-05-30T00:00:00+00:00"\n',
+    }
+
+    def answer(name: str, etag: str = "") -> Answer:
+        def reply_to(handler: BaseHTTPRequestHandler) -> None:
+            known = etag and handler.headers.get("If-None-Match") == etag
+            body = b"" if known else texts[name]
+            reply(handler, 304 if known else 200, body, {"Last-Modified": MODIFIED, "ETag": etag})
+
+        return reply_to
+
+    def outcomes() -> list[str]:
+        server.asked.clear()
+        return [fetched.outcome for fetched in fetch(mirror, only=["redhat"], now=NOW)]
+
+    for name in texts:
+        server.answers[name] = answer(name, f'"{name}"' if "/" not in name and "latest" not in name else "")
+    assert outcomes() == ["new", "new", "new"]
+    _, log = records(redhat, mirror / "redhat/changes/csaf_vex.tar.zst")
+    assert log.replaced == {"CVE-2026-0001": "2026-05-30T00:00:00"}
+
+    assert outcomes() == ["unchanged", "unchanged", "unchanged"]
+    assert "2026/cve-2026-0001.json" not in [asked for asked, _ in server.asked]
+
+    # After another archive the same listing says something else.
+    texts["archive_latest.txt"] = b"csaf_vex_2.tar.zst"
+    server.answers["csaf_vex_2.tar.zst"] = lambda handler: reply(
+        handler, 200, texts["csaf_vex_1.tar.zst"], {"Last-Modified": "Sun, 31 May 2026 10:00:00 GMT"}
+    )
+    assert outcomes() == ["new", "new", "unchanged"]
+    _, log = records(redhat, mirror / "redhat/changes/csaf_vex.tar.zst")
+    assert log.replaced == {}
+
+    # A listed file that is not there leaves the last copy in use.
+    del server.answers["2026/cve-2026-0001.json"]
+    texts["changes.csv"] = b'"2026/cve-2026-0001.json","2026-06-02T00:00:00+00:00"\n'
+    server.answers["changes.csv"] = answer("changes.csv", '"2"')
+    assert outcomes()[1:] == ["failed", "unchanged"]

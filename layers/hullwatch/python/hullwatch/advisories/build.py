@@ -38,6 +38,8 @@ _MAY_BE_INVALID_AT_LEAST = 3
 _PART_LEVEL = 1
 _SHARD_LEVEL = 12
 _LENGTH = struct.Struct(">I")
+#: No shard has this name.
+_REPLACED = "*"
 
 _Task = TypeVar("_Task")
 _Outcome = TypeVar("_Outcome")
@@ -217,7 +219,7 @@ def _read_into_parts(task: _Read) -> DocumentState:
     if (
         known is not None
         and (known.sha256, known.reader) == (sha256, feed.VERSION)
-        and all((task.parts / _part_name(digest)).exists() for digest in known.parts.values())
+        and all((task.parts / _part_name(digest)).exists() for digest in _digests(known))
     ):
         return msgspec.structs.replace(known, failure="")
 
@@ -231,6 +233,12 @@ def _read_into_parts(task: _Read) -> DocumentState:
                 writers[shard].write(part)
         check(log, known if task.guarded else None)
         parts = {shard: writer.finish() for shard, writer in sorted(writers.items())}
+        replaced = ""
+        if log.replaced:
+            writers[_REPLACED] = _PartWriter(task.parts)
+            for advisory, since in sorted(log.replaced.items()):
+                writers[_REPLACED].write(_Voided(advisory, since))
+            replaced = writers[_REPLACED].finish()
     finally:
         for writer in writers.values():
             writer.discard()
@@ -244,7 +252,13 @@ def _read_into_parts(task: _Read) -> DocumentState:
         read=task.moment,
         skipped=dict(sorted(log.skipped.items())),
         parts=parts,
+        replaced=replaced,
     )
+
+
+def _digests(state: DocumentState) -> list[str]:
+    """Of every file that was made from a document."""
+    return [*state.parts.values(), *([state.replaced] if state.replaced else [])]
 
 
 def check(log: Reading, known: DocumentState | None) -> None:
@@ -253,12 +267,12 @@ def check(log: Reading, known: DocumentState | None) -> None:
     :param known: the copy in use; ``None`` when the document may differ from it at will.
     :raises FeedInvalid: it is empty, mostly invalid, shrunken, or older than the copy in use.
     """
-    if log.entries == 0:
+    if log.entries == 0 and not log.partial:
         raise FeedInvalid("holds no entries")
     invalid = log.skipped["invalid"]
-    if invalid == log.entries or invalid > max(_MAY_BE_INVALID_AT_LEAST, _MAY_BE_INVALID * log.entries):
+    if 0 < invalid == log.entries or invalid > max(_MAY_BE_INVALID_AT_LEAST, _MAY_BE_INVALID * log.entries):
         raise FeedInvalid(f"{invalid} of {log.entries} entries are not of the feed's schema")
-    if known is None:
+    if known is None or log.partial:
         return
     lost = known.entries - log.entries
     if lost > max(_MAY_LOSE_AT_LEAST, MAY_LOSE * known.entries):
@@ -298,6 +312,13 @@ def _part_name(digest: str) -> str:
     return f"{digest[:32]}.zst"
 
 
+class _Voided(msgspec.Struct, frozen=True, array_like=True):
+    """An advisory, and the moment from which older documents no longer count for it."""
+
+    advisory: str
+    since: str
+
+
 class _PartWriter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -308,7 +329,7 @@ class _PartWriter:
         self._digest = hashlib.sha256()
         self._encoder = msgspec.msgpack.Encoder()
 
-    def write(self, record: Record) -> None:
+    def write(self, record: Record | _Voided) -> None:
         data = self._encoder.encode(record)
         data = _LENGTH.pack(len(data)) + data
         self._digest.update(data)
@@ -341,14 +362,26 @@ def _part_records(path: Path, form: type[_Form]) -> Iterator[_Form]:
 # Compiling: parts become a shard.
 
 
+class _Part(msgspec.Struct, frozen=True, order=True):
+    """What one document says of a shard, and the lists of what others have replaced of it."""
+
+    digest: str
+    replaced: tuple[str, ...] = ()
+    #: Of the document; only where something may be replaced.
+    date: str = ""
+
+
 class _Compile(msgspec.Struct, frozen=True, kw_only=True):
     """A shard to compile."""
 
     shard: str
     output: Path
-    parts: tuple[str, ...]
+    parts: tuple[_Part, ...]
     feeds: tuple[str, ...]
     known: ShardState | None
+
+    def part_file(self, digest: str) -> Path:
+        return self.output / "parts" / _part_name(digest)
 
 
 class _CompileOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -358,45 +391,53 @@ class _CompileOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _compile_tasks(output: Path, previous: Manifest, documents: dict[str, DocumentState]) -> list[_Compile]:
-    parts: dict[str, set[str]] = {}
+    parts: dict[str, set[_Part]] = {}
     sources: dict[str, set[str]] = {}
-    for state in documents.values():
+    replacing = {name: state for name, state in documents.items() if state.replaced}
+    for document, state in documents.items():
+        replaced = tuple(
+            sorted(o.replaced for name, o in replacing.items() if o.feed == state.feed and name != document)
+        )
         for shard, digest in state.parts.items():
-            parts.setdefault(shard, set()).add(digest)
+            part = _Part(digest, replaced, state.date) if replaced else _Part(digest)
+            parts.setdefault(shard, set()).add(part)
             sources.setdefault(shard, set()).add(state.feed)
     tasks = [
         _Compile(
             shard=shard,
             output=output,
-            parts=tuple(sorted(digests)),
+            parts=tuple(sorted(found)),
             feeds=tuple(sorted(sources[shard])),
             known=previous.shards.get(shard),
         )
-        for shard, digests in parts.items()
+        for shard, found in parts.items()
     ]
 
     def size(task: _Compile) -> int:
-        return sum((output / "parts" / _part_name(digest)).stat().st_size for digest in task.parts)
+        return sum(task.part_file(part.digest).stat().st_size for part in task.parts)
 
     return sorted(tasks, key=lambda task: (-size(task), task.shard))
 
 
 def _compile(task: _Compile) -> _CompileOutcome:
-    inputs = hashlib.sha256("\n".join([str(shards.VERSION), *task.parts]).encode()).hexdigest()
+    inputs = hashlib.sha256(msgspec.msgpack.encode((shards.VERSION, task.parts))).hexdigest()
     folder, known = task.output / "shards", task.known
     if known is not None and known.inputs == inputs and (folder / known.file_name(task.shard)).exists():
         return _CompileOutcome(shard=task.shard, state=known, fresh=False)
 
-    files = [task.output / "parts" / _part_name(digest) for digest in task.parts]
     with tempfile.TemporaryDirectory(dir=task.output, prefix=".compile.") as scratch:
         plain = Path(scratch) / f"{task.shard}.sqlite"
         if task.shard == ecosystems.ENRICHMENT:
             counts = shards.compile_enrichment(
-                (record for file in files for record in _part_records(file, Enrichment)), plain
+                (
+                    record
+                    for part in task.parts
+                    for record in _part_records(task.part_file(part.digest), Enrichment)
+                ),
+                plain,
             )
         else:
-            advisories = [record for file in files for record in _part_records(file, Advisory)]
-            counts = shards.compile_advisories(advisories[0].affected[0].ecosystem, advisories, plain)
+            counts = shards.compile_advisories(*_advisories(task), plain)
         packed = Path(scratch) / f"{task.shard}.zst"
         with plain.open("rb") as source, packed.open("wb") as target:
             zstandard.ZstdCompressor(level=_SHARD_LEVEL).copy_stream(
@@ -419,6 +460,24 @@ def _compile(task: _Compile) -> _CompileOutcome:
     return _CompileOutcome(shard=task.shard, state=state, fresh=True)
 
 
+def _advisories(task: _Compile) -> tuple[str, list[Advisory]]:
+    """The shard's ecosystem, and the advisories that no newer document has replaced."""
+    ecosystem = ""
+    advisories = []
+    for part in task.parts:
+        void = {
+            voided.advisory
+            for digest in part.replaced
+            for voided in _part_records(task.part_file(digest), _Voided)
+            if part.date < voided.since
+        }
+        for advisory in _part_records(task.part_file(part.digest), Advisory):
+            ecosystem = ecosystem or advisory.affected[0].ecosystem
+            if advisory.id not in void:
+                advisories.append(advisory)
+    return ecosystem, advisories
+
+
 def _forget(output: Path, kept: dict[str, Manifest]) -> None:
     """Remove what neither the new generation nor the one before it needs."""
     needed = {
@@ -428,7 +487,7 @@ def _forget(output: Path, kept: dict[str, Manifest]) -> None:
             _part_name(digest)
             for manifest in kept.values()
             for state in manifest.documents.values()
-            for digest in state.parts.values()
+            for digest in _digests(state)
         ),
     }
     for folder in ("generations", "shards", "parts"):

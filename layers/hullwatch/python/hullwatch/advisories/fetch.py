@@ -150,7 +150,7 @@ def _origins(feed: Feed, base: str) -> Iterator[tuple[Document, str | Path]]:
         for document in feed.documents():
             # A mirror need not have everything.
             yield (
-                msgspec.structs.replace(document, optional=True, locate=None),
+                msgspec.structs.replace(document, optional=True, locate=None, collect=None),
                 f"{root}/{urllib.parse.quote(document.path)}",
             )
     else:
@@ -187,6 +187,8 @@ def _fetch_one(
         with os.fdopen(handle, "wb") as out:
             if isinstance(origin, Path):
                 copy = _copy(origin, out, document, target if known else None)
+            elif document.collect is not None:
+                copy = _collect(client, origin, out, document, known, copies.get(document.adds_to))
             else:
                 copy = _download(client, origin, out, document, known)
         if copy is None:
@@ -257,6 +259,36 @@ def _download(
         raise SourceUnavailable(str(absent)) from absent
     except urllib3.exceptions.HTTPError as error:
         raise SourceUnavailable(f"{url} did not answer or broke off: {error}") from error
+
+
+def _collect(
+    client: urllib3.PoolManager,
+    url: str,
+    out: IO[bytes],
+    document: Document,
+    known: Copy | None,
+    base: Copy | None,
+) -> Copy | None:
+    """Put together what has changed since another document; ``None`` when the listing is as it was."""
+    assert document.collect is not None
+    if base is None or not base.modified:
+        # Nothing to add to, or no moment from which on.
+        return None
+    # The same listing says something else after another document.
+    mark = f"{url}#{base.modified}"
+    listed = msgspec.structs.replace(known, url=url) if known is not None and known.url == mark else None
+    listing = io.BytesIO()
+    plain = msgspec.structs.replace(document, collect=None)
+    copy = _download(client, url, listing, plain, listed)
+    if copy is None:
+        return None
+    try:
+        document.collect(listing.getvalue(), base.modified, functools.partial(_ask, client), out)
+    except _AbsentError as absent:
+        raise SourceUnavailable(str(absent)) from absent
+    except urllib3.exceptions.HTTPError as error:
+        raise SourceUnavailable(f"{url} leads to what did not answer or broke off: {error}") from error
+    return msgspec.structs.replace(copy, url=mark)
 
 
 def _ask(client: urllib3.PoolManager, url: str, limit: int) -> bytes:

@@ -98,6 +98,11 @@ class Reading:
         self.date = ""
         #: Why entries were left out, counted: ``withdrawn``, ``invalid``, ``no identifier``, ...
         self.skipped: Counter[str] = Counter()
+        #: Advisory -> moment from which what the feed's other documents say under this name is void, unless
+        #: they are newer: the publisher has changed or deleted it since.
+        self.replaced: dict[str, str] = {}
+        #: Whether the document holds only what has changed lately, so that fewer entries are no loss.
+        self.partial = False
 
     def dated(self, date: str) -> None:
         """Note a date of the document or of one of its records; the newest counts."""

@@ -51,6 +51,8 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     skipped: dict[str, int] = {}
     #: Shard -> digest of the part that goes into it.
     parts: dict[str, str] = {}
+    #: Digest of the list of what it replaces in the feed's other documents; empty when that is nothing.
+    replaced: str = ""
     #: Why the newest copy is not the one in use; empty when it is.
     failure: str = ""
 

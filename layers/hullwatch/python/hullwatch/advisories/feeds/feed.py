@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import IO, Protocol, TypeVar
 
 import msgspec
 
@@ -25,6 +25,9 @@ _MAX_ENTRIES = 2_000_000
 
 #: Fetches a small text that leads to a document: ``ask(url, limit)``.
 Ask = Callable[[str, int], bytes]
+#: Puts a document together from others: ``collect(listing, since, ask, out)``. The listing names them;
+#: ``since`` is the ``Last-Modified`` of the document that it adds to.
+Collect = Callable[[bytes, str, Ask, IO[bytes]], None]
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +42,10 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     optional: bool = False
     #: Where the publisher keeps the document under changing names: finds its URL, beginning at ``url``.
     locate: Callable[[str, Ask], str] | None = None
+    #: Another document of the feed, by path, which comes seldom: this one is put together, from the listing
+    #: at ``url``, of what has changed since.
+    adds_to: str = ""
+    collect: Collect | None = None
 
 
 class Feed(Protocol):

@@ -1,7 +1,8 @@
 """Red Hat: one VEX file per CVE, in CSAF 2.0 (https://security.access.redhat.com/data/csaf/v2/vex/).
 
-All files come as one archive that is made anew every day, so that changed and deleted files need no list of
-their own. It is read as a stream, one file at a time: some name tens of thousands of products.
+All files come as one archive, which is read as a stream, one file at a time: some name tens of thousands of
+products. What has changed since the archive was made is listed in ``changes.csv`` and kept as a small archive
+of its own; what was deleted is listed in ``deletions.csv``. Of both, the newer word counts.
 
 ``fixed`` names binary packages with their versions. The states without a fix name components, which are
 source packages, without any version: they hold for every binary package built from them. Only the main
@@ -11,10 +12,14 @@ builds.
 
 from __future__ import annotations
 
+import csv
+import email.utils
+import io
 import re
 import tarfile
 import urllib.parse
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Annotated, cast
 
@@ -22,7 +27,7 @@ import msgspec
 import zstandard
 
 from hullwatch.advisories import aliases, severity
-from hullwatch.advisories.feeds.feed import Ask, Document, each, newest, one_line
+from hullwatch.advisories.feeds.feed import Ask, Document, content, each, newest, one_line
 from hullwatch.advisories.feeds.updateinfo import is_debug
 from hullwatch.advisories.model import Cvss
 from hullwatch.advisories.record import (
@@ -37,20 +42,26 @@ from hullwatch.advisories.record import (
 from hullwatch.errors import FeedInvalid
 
 NAME = "redhat"
-VERSION = 1
+VERSION = 2
 MAX_AGE = 7
 LICENCE = "CC-BY-4.0 (Red Hat, Inc.)"
 
 URL = "https://security.access.redhat.com/data/csaf/v2/vex/archive_latest.txt"
 _PATH = "redhat/csaf_vex.tar.zst"
+#: What is read differently lies in folders of its own.
+_CHANGES, _DELETIONS = "changes", "deletions"
 _PAGE = "https://access.redhat.com/security/cve/{cve}"
 
 _MAX_ENTRY = 64 * 1024 * 1024
 _MAX_ENTRIES = 1_000_000
 _MAX_DEPTH = 32
 _SMALL = 4096
+_LISTING = 64 * 1024 * 1024
+#: More files than this are not fetched one by one: the newest are, and the others come with the next archive.
+_MAX_CHANGED = 2000
 _ARCHIVE = re.compile(r"[\w.-]{1,200}\.tar\.zst")
-_ENTRY = re.compile(r"(?:.*/)?cve-\d{4}-\d{4,9}\.json")
+_ENTRY = re.compile(r"(?:.*/)?(cve-\d{4}-\d{4,9})\.json")
+_LISTED = re.compile(r"\d{4}/(cve-\d{4}-\d{4,9})\.json")
 #: The main stream of a major release, whatever its repository; from 10 on with a minor number.
 _MAIN_STREAM = re.compile(r"cpe:/[ao]:redhat:enterprise_linux:(\d+)(?:\.\d+)?(?:::[a-z_]+)?")
 _MODULE = re.compile(r"[\w.+-]+:[\w.+-]+(?::[\w.+-]+)*")
@@ -131,6 +142,7 @@ class _Tracking(msgspec.Struct):
     id: _Text
     current_release_date: str
     initial_release_date: str = ""
+    status: str = ""
 
 
 class _Document(msgspec.Struct):
@@ -158,8 +170,22 @@ _DECODER = msgspec.json.Decoder(_File)
 
 
 def documents() -> tuple[Document, ...]:
-    """The newest archive."""
-    return (Document(path=_PATH, url=URL, limit=4096 * 1024 * 1024, locate=_locate),)
+    """The newest archive, what has changed since, and what was deleted."""
+    return (
+        Document(path=_PATH, url=URL, limit=4096 * 1024 * 1024, locate=_locate),
+        Document(
+            path=f"redhat/{_CHANGES}/csaf_vex.tar.zst",
+            url=urllib.parse.urljoin(URL, "changes.csv"),
+            limit=_LISTING,
+            adds_to=_PATH,
+            collect=_collect,
+        ),
+        Document(
+            path=f"redhat/{_DELETIONS}/deletions.csv",
+            url=urllib.parse.urljoin(URL, "deletions.csv"),
+            limit=_LISTING,
+        ),
+    )
 
 
 def _locate(url: str, ask: Ask) -> str:
@@ -170,14 +196,60 @@ def _locate(url: str, ask: Ask) -> str:
     return urllib.parse.urljoin(url, name)
 
 
+def _collect(listing: bytes, since: str, ask: Ask, out: IO[bytes]) -> None:
+    """An archive of the files that were changed after ``since``, each with the moment of its change."""
+    try:
+        begin = email.utils.parsedate_to_datetime(since)
+    except ValueError as error:
+        raise FeedInvalid(f"the archive is of no date: {since[:100]!r}") from error
+    changed = sorted(
+        ((moment, path) for path, _, moment in _rows(listing) if path and moment > begin), reverse=True
+    )
+    with (
+        zstandard.ZstdCompressor().stream_writer(out, closefd=False) as packed,
+        tarfile.open(fileobj=packed, mode="w|") as archive,
+    ):
+        for moment, path in changed[:_MAX_CHANGED]:
+            data = ask(urllib.parse.urljoin(URL, path), _MAX_ENTRY)
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mtime = len(data), int(moment.timestamp())
+            archive.addfile(entry, io.BytesIO(data))
+
+
+def _rows(listing: bytes) -> Iterator[tuple[str, str, datetime]]:
+    """Path, CVE and moment of every line of ``"2026/cve-2026-1.json","2026-05-01T10:00:00+00:00"``.
+
+    A line that is none yields an empty path.
+    """
+    for row in csv.reader(io.StringIO(listing.decode("utf-8", "replace"))):
+        found = _LISTED.fullmatch(row[0]) if len(row) == 2 else None
+        try:
+            moment = datetime.fromisoformat(row[1]).astimezone(UTC) if found else None
+        except ValueError:
+            moment = None
+        if found and moment:
+            yield row[0], found[1].upper(), moment
+        else:
+            yield "", "", datetime.min.replace(tzinfo=UTC)
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def find(mirror: Path) -> dict[str, str]:
-    """The archive, else the one with the newest date in its name."""
-    return newest(mirror, _PATH, "redhat/csaf_vex_*.tar.zst") or each(mirror, "redhat/vex/*.tar.zst")
+    """The archive, else the one with the newest date in its name; changes and deletions beside it."""
+    archives = newest(mirror, _PATH, "redhat/csaf_vex_*.tar.zst") or each(mirror, "redhat/vex/*.tar.zst")
+    return archives | each(mirror, f"redhat/{_CHANGES}/*.tar.zst", f"redhat/{_DELETIONS}/*.csv")
 
 
 def read(path: Path, log: Reading) -> Iterator[Advisory]:
     """One record per CVE that concerns a release of Red Hat Enterprise Linux."""
-    for data in _files(path):
+    if path.parent.name == _DELETIONS:
+        _note_deleted(path, log)
+        return
+    log.partial = path.parent.name == _CHANGES
+    for cve, changed, data in _files(path):
         log.entries += 1
         try:
             file = _DECODER.decode(data)
@@ -185,14 +257,29 @@ def read(path: Path, log: Reading) -> Iterator[Advisory]:
             log.skipped["invalid"] += 1
             continue
         log.dated(file.document.tracking.current_release_date)
+        if log.partial:
+            log.replaced[cve] = changed
+        if file.document.tracking.status == "deleted":
+            log.skipped["withdrawn"] += 1
+            continue
         found = [advisory for v in file.vulnerabilities if (advisory := _advisory(file, v)) is not None]
         if not found:
             log.skipped["affects no package here"] += 1
         yield from found
 
 
-def _files(path: Path) -> Iterator[bytes]:
-    """The contents of the archive's VEX files. Names are only looked at, nothing is written."""
+def _note_deleted(path: Path, log: Reading) -> None:
+    for listed, cve, moment in _rows(content(path, _LISTING)):
+        log.entries += 1
+        if listed:
+            log.dated(_text(moment))
+            log.replaced[cve] = max(log.replaced.get(cve, ""), _text(moment))
+        else:
+            log.skipped["invalid"] += 1
+
+
+def _files(path: Path) -> Iterator[tuple[str, str, bytes]]:
+    """CVE, moment and content of the archive's VEX files. Names are only looked at, nothing is written."""
     seen = 0
     try:
         with (
@@ -208,10 +295,12 @@ def _files(path: Path) -> Iterator[bytes]:
                 seen += 1
                 if seen > _MAX_ENTRIES or member.size > _MAX_ENTRY:
                     raise FeedInvalid("the archive is larger than the limit")
-                content = archive.extractfile(member) if member.isreg() else None
-                if content is not None and _ENTRY.fullmatch(member.name):
-                    yield content.read()
-    except (tarfile.TarError, zstandard.ZstdError, EOFError, OSError) as error:
+                named = _ENTRY.fullmatch(member.name)
+                file = archive.extractfile(member) if named and member.isreg() else None
+                if named and file is not None:
+                    changed = _text(datetime.fromtimestamp(member.mtime, UTC))
+                    yield named[1].upper(), changed, file.read()
+    except (tarfile.TarError, zstandard.ZstdError, EOFError, OSError, ValueError, OverflowError) as error:
         raise FeedInvalid(f"not a readable archive: {error}") from error
 
 
