@@ -4,12 +4,14 @@ the fleet with it."""
 from __future__ import annotations
 
 from aws_cdk import CfnOutput, Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_scheduler_targets as targets
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from hullwatch.aws.image_records import WORK_LIST
 from stacks.constructs.access import allow_evidence, allow_images, allow_index, allow_items
+from stacks.constructs.alarms import alarm
 from stacks.constructs.function import Function, Functions
 from stacks.constructs.timer import Timer
 from stacks.constructs.workflow import Workflow, step
@@ -80,6 +82,23 @@ class AdvisoriesStack(HullwatchStack):
             scratch=10240,
         )
         allow_evidence(function, self._foundation, read=["feeds", "advisories"], write=["advisories"])
+        alarm(
+            function,
+            "StaleFeeds",
+            # What the handler writes into its log, CloudWatch makes a metric of.
+            metric=cloudwatch.Metric(
+                namespace="hullwatch",
+                metric_name="StaleFeeds",
+                dimensions_map={
+                    "service": "hullwatch",
+                    "function_name": function.function.function_name,
+                },
+                statistic=cloudwatch.Stats.MAXIMUM,
+                period=Duration.hours(1),
+            ),
+            description="A feed of advisories is older than it may be; the output of CompileShards names it",
+            topic=self._foundation.alarms,
+        )
         return function
 
     def _plan_rematch(self, functions: Functions) -> Function:

@@ -112,3 +112,20 @@ def test_the_machine_may_run_its_children_and_nothing_else(assembly: Assembly) -
     assert ":stateMachine:hullwatch-refresh-advisories" in allowed["states:StartExecution"]
     assert ":execution:hullwatch-refresh-advisories:*" in allowed["states:StopExecution"]
     assert "/rematch/*" in allowed["s3:GetObject"]
+
+
+def test_a_feed_that_grows_stale_raises_an_alarm(assembly: Assembly) -> None:
+    (found,) = (
+        alarm.properties
+        for alarm in assembly.resources("AWS::CloudWatch::Alarm")
+        if alarm.properties["MetricName"] == "StaleFeeds"
+    )
+    function = assembly.function("compile_advisories")
+    assert found["Dimensions"] == [
+        {"Name": "function_name", "Value": {"Ref": function.name}},
+        {"Name": "service", "Value": "hullwatch"},
+    ]
+    environment = function.properties["Environment"]["Variables"]
+    assert found["Namespace"] == environment["POWERTOOLS_METRICS_NAMESPACE"]
+    assert environment["POWERTOOLS_SERVICE_NAME"] == "hullwatch"
+    assert (found["Threshold"], found["Statistic"], len(found["AlarmActions"])) == (1, "Maximum", 1)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import signal
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,6 +18,7 @@ import pytest
 from fakes.feeds import NOW, Mirror, osv_record, python
 from hullwatch.advisories import build as building
 from hullwatch.advisories import store
+from hullwatch.advisories.match import Advisories
 from hullwatch.errors import ConfigurationError, FeedInvalid
 
 RECORDS = [
@@ -198,6 +203,60 @@ def test_a_build_that_is_killed_leaves_the_old_generation_in_use(
     with built.open() as advisories:
         assert [m.vulnerability.id for m in advisories.lookup("pkg:npm/left@1.0.0")] == ["GHSA-1"]
     assert built.build().changed
+
+
+#: For each directory a child that compiles into it and is killed at its n-th touch of the file system.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from hullwatch.advisories.build import build
+EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
+for step, output in enumerate(sys.argv[2:]):
+    child = os.fork()
+    if child == 0:
+        left = step
+        def count(event, arguments):
+            global left
+            if event in EVENTS and str(arguments[0]).startswith(output):
+                left -= 1
+                if left < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(count)
+        build(Path(sys.argv[1]), Path(output), workers=1)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_process_that_is_killed_anywhere_leaves_the_old_generation_or_the_new_one(built: Mirror) -> None:
+    before = store.read_manifest(built.output)
+    assert before is not None
+    built.osv("npm", osv_record("GHSA-2", "npm", "left", ("introduced", "0")))
+    outputs = [built.output.with_name(f"killed-{step}") for step in range(40)]
+    for output in outputs:
+        shutil.copytree(built.output, output)
+    expected = built.build().generation
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(built.feeds), *map(str, outputs)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    codes = [int(line) for line in done.stdout.split()]
+    killed = codes.count(-signal.SIGKILL)
+    # All the way: everyone before the first that came to its end was killed.
+    assert killed > 15
+    assert codes == [-signal.SIGKILL] * killed + [0] * (len(codes) - killed)
+    for output, code in zip(outputs, codes, strict=True):
+        now = store.read_manifest(output)
+        assert now is not None
+        assert now.generation in ({before.generation, expected} if code else {expected})
+        with Advisories.open(store.DirectorySource(output, cache=output / "cache")) as advisories:
+            (match,) = advisories.lookup("pkg:npm/left@1.0.0")
+        assert match.vulnerability.id == ("GHSA-1" if now.generation == before.generation else "GHSA-2")
+        again = building.build(built.feeds, output, workers=1, now=NOW)
+        assert (again.generation, again.failures) == (expected, {})
 
 
 def test_two_generations_are_kept_and_no_more(built: Mirror) -> None:

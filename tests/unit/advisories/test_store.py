@@ -46,6 +46,14 @@ def test_a_feed_that_no_longer_comes_grows_stale(built: Mirror) -> None:
     assert {feed.name: feed.condition for feed in later.feeds}["alpine"] == "stale"
 
 
+def test_a_feed_that_fails_for_long_is_stale(built: Mirror) -> None:
+    built.write("alpine/v3.16/main.json", "{")
+    later = NOW + timedelta(days=30)
+    built.build(now=later)
+    (alpine,) = (feed for feed in status_of(built.output, later).feeds if feed.name == "alpine")
+    assert (alpine.condition, alpine.age, len(alpine.failures)) == ("stale", 30, 1)
+
+
 def test_failures_are_shown(built: Mirror) -> None:
     built.write("alpine/v3.16/main.json", "{")
     built.build()

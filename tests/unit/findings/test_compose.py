@@ -202,3 +202,10 @@ def test_ids_are_short_printable_and_never_meet(
 
 def test_a_scoped_name_stays_readable() -> None:
     assert finding_id(TRACK, "npm", "@scope/name").endswith("/npm/@scope%2Fname")
+
+
+def test_what_is_under_investigation_is_no_finding() -> None:
+    unknown = match(deb("curl"), "CVE-2023-0009", status="under_investigation")
+    assert findings_of(TRACK, [subject(unknown)]) == []
+    known = match(deb(), fixed="4")
+    assert findings_of(TRACK, [subject(known, unknown)]) == findings_of(TRACK, [subject(known)])

@@ -86,6 +86,7 @@ def test_vulnerabilities_are_sorted_by_severity_and_complete() -> None:
                 "source": "debian",
                 "fixed": None,
                 "severity": "critical",
+                "modified": "2023-06-01",
                 "url": "https://security.example/CVE-2023-0001",
             }
         ],

@@ -67,12 +67,13 @@ def status_of(manifest: Manifest, now: datetime | None = None) -> AdvisoriesStat
             for reason, count in state.skipped.items():
                 skipped[reason] = skipped.get(reason, 0) + count
         condition: Condition = "ok"
-        if failures:
+        if age is not None and age > feed.MAX_AGE:
+            # Whether it fails or just never changes: what is in use is too old.
+            condition = "stale"
+        elif failures:
             condition = "failed"
         elif not documents:
             condition = "absent"
-        elif age is not None and age > feed.MAX_AGE:
-            condition = "stale"
         feeds.append(
             FeedStatus(
                 name=name,

@@ -128,10 +128,12 @@ def _match(directory: Path, inventory: Inventory) -> tuple[list[Match], list[str
 def _at_least(matches: list[Match], fail_on: FailOn) -> bool:
     from hullwatch.advisories.model import SEVERITIES
 
+    # What is under investigation is not known to be a vulnerability.
+    known = [match for match in matches if match.status != "under_investigation"]
     if fail_on is FailOn.any:
-        return bool(matches)
+        return bool(known)
     limit = SEVERITIES.index(fail_on.value)
-    return any(SEVERITIES.index(match.vulnerability.severity) <= limit for match in matches)
+    return any(SEVERITIES.index(match.vulnerability.severity) <= limit for match in known)
 
 
 def _print(

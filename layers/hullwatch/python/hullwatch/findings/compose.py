@@ -58,6 +58,9 @@ def findings_of(
     groups: dict[tuple[str, ...], list[tuple[Subject, Match]]] = {}
     for subject in subjects:
         for match in subject.matches:
+            if match.status == "under_investigation":
+                # Nobody has said yet that it is affected; the report of the image shows the state.
+                continue
             key: tuple[str, ...] = _group(match.package)
             if settings.group_by == "vulnerability":
                 key = (*key, match.vulnerability.id)

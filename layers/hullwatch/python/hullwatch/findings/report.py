@@ -71,6 +71,7 @@ class Source(_Model):
     source: str
     fixed: str | None = None
     severity: Severity
+    modified: str | None = Field(default=None, description="When the record was last changed, ISO 8601.")
     url: str | None = None
 
 
@@ -87,7 +88,7 @@ class VulnerabilityEntry(_Model):
     cvss: list[Rating]
     epss: float | None = Field(default=None, description="Probability 0..1; null is unknown.")
     kev: KnownExploited | None = None
-    status: Status
+    status: Status = Field(description="What is under investigation is shown here and is no finding.")
     layer: str | None = None
     sources: list[Source]
 
@@ -223,6 +224,7 @@ def _vulnerability(match: Match) -> VulnerabilityEntry:
                 source=statement.source,
                 fixed=statement.fixed or None,
                 severity=statement.severity,
+                modified=statement.modified or None,
                 url=statement.url or None,
             )
             for statement in match.statements

@@ -184,10 +184,6 @@ _WITHOUT_FIX = {
         "The fix needs the distribution's paid subscription. Subscribe, move to a release with standard "
         "support, or remove the package if the application does not need it."
     ),
-    "under_investigation": (
-        "The vendor is still investigating. Remove the package if the application does not need it; this "
-        "finding changes by itself when a fix appears."
-    ),
     "deferred": (
         "The vendor has put the fix off. Remove the package if the application does not need it, or accept "
         "the risk; this finding changes by itself when a fix appears."

@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hullwatch.advisories.build import build
 from hullwatch.advisories.fetch import fetch
+from hullwatch.advisories.status import status_of
 from hullwatch.aws.generation import POINTER
 from hullwatch.aws.services import Services
 from hullwatch.aws.shards import PREFIX
@@ -50,7 +52,9 @@ def compile_shards(services: Services, feeds: Sequence[dict[str, Any]]) -> dict[
     """Compile what was fetched and make it live.
 
     ``feeds`` are the answers of :func:`fetch_feed`, or ``{"feed", "error"}`` where it failed altogether.
-    Returns ``{"generation", "changed", "compiled": [shard, ...], "failures": {feed: [line, ...]}}``.
+    Returns ``{"generation", "changed", "compiled": [shard, ...], "failures": {feed: [line, ...]}, "stale":
+    [feed, ...]}``, where stale are the feeds whose data is older than they may be, and those that failed
+    and were never had.
     """
     failures = {entry["feed"]: entry.get("failures") or _caught(entry) for entry in feeds}
     with tempfile.TemporaryDirectory() as scratch:
@@ -62,12 +66,20 @@ def compile_shards(services: Services, feeds: Sequence[dict[str, Any]]) -> dict[
         services.evidence.upload_all(output, PREFIX, unless=stored, leave_out=(POINTER,))
         if not services.generations.swap(report.generation, services.timestamp()):
             raise SourceUnavailable("another refresh has changed the generation in use meanwhile")
+    stale = [
+        feed.name
+        for feed in status_of(report.manifest, datetime.fromtimestamp(services.now(), UTC)).feeds
+        if feed.condition == "stale" or (feed.condition == "failed" and not feed.documents)
+    ]
+    for feed in stale:
+        logger.warning("%s: older than it may be", feed)
     logger.info("generation %s: %d shards compiled", report.generation, len(report.compiled))
     return {
         "generation": report.generation,
         "changed": report.changed,
         "compiled": list(report.compiled),
         "failures": {feed: list(lines) for feed, lines in report.failures.items()},
+        "stale": stale,
     }
 
 
