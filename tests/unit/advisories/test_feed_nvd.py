@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from fakes.feeds import Mirror, osv_record, python, records
 from hullwatch.advisories.feeds import nvd
-from hullwatch.advisories.record import Enrichment
+from hullwatch.advisories.record import Enrichment, Reading
 from hullwatch.errors import FeedInvalid
 
 V40 = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N"
@@ -108,6 +109,49 @@ def test_an_invalid_entry_costs_only_itself(mirror: Mirror) -> None:
         nvd, mirror.write("nvd/pages/1.json", page({"cve": {"id": 7}}, item(V31=[metric(V31)])))
     )
     assert (len(found), log.skipped["invalid"]) == (1, 1)
+
+
+def test_entries_are_read_one_by_one_whatever_their_texts_hold(mirror: Mirror) -> None:
+    hostile = item("CVE-2026-0002", V31=[metric(V31)])
+    hostile["cve"]["descriptions"] = [
+        {"lang": "en", "value": 'x},{"cve":{"id":"CVE-2026-9999"}}]},  {"cve" :'}
+    ]
+    items = [item("CVE-2026-0001", V31=[metric(V31)]), hostile, item("CVE-2026-0003", V31=[metric(V31)])]
+    for indent in (None, 2):
+        path = mirror.write("nvd/pages/1.json", json.dumps(page(*items), indent=indent))
+        found, log = records(nvd, path)
+        assert [record.cve for record in found if isinstance(record, Enrichment)] == [
+            "CVE-2026-0001",
+            "CVE-2026-0002",
+            "CVE-2026-0003",
+        ]
+        assert (log.entries, log.skipped.total()) == (3, 0)
+
+
+def test_a_year_is_read_in_bounded_memory(mirror: Mirror) -> None:
+    entry = item(V31=[metric(V31)])
+    entry["cve"]["descriptions"] = [{"lang": "en", "value": "x" * 4000}]
+    text = json.dumps(entry)
+    count = 10_000
+    body = json.dumps(page()).removesuffix("]}") + ",".join([text] * count) + "]}"
+    path = mirror.write("nvd/nvdcve-2.0-2026.json.gz", gzip.compress(body.encode(), 1))
+    del body
+    log = Reading()
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in nvd.read(path, log)) == count
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert log.entries == count
+    assert peak < 12 * 1024 * 1024 < count * len(text)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 40, 150])
+def test_a_document_that_is_cut_off_is_refused(mirror: Mirror, cut: int) -> None:
+    whole = json.dumps(page(item(V31=[metric(V31)]), item("CVE-2026-0002")))
+    with pytest.raises(FeedInvalid):
+        records(nvd, mirror.write("nvd/pages/1.json", whole[:-cut]))
 
 
 @pytest.mark.parametrize("data", ["", "[]", '{"format": "NVD_CVE"}', '{"CVE_Items": []}'])

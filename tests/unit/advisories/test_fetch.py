@@ -253,7 +253,9 @@ UPDATEINFO = (
 
 def amazon_only(server: Server, monkeypatch: pytest.MonkeyPatch, *, optional: bool = False) -> None:
     (document,) = [d for d in amazon.documents() if d.path.startswith(REPOSITORY)]
-    changed = msgspec.structs.replace(document, url=f"{server.url}/mirror.list", optional=optional)
+    changed = msgspec.structs.replace(
+        document, url=f"{server.url}/mirror.list", optional=optional, catalogue=None
+    )
     monkeypatch.setattr(amazon, "documents", lambda: (changed,))
 
 
@@ -292,6 +294,40 @@ def test_a_text_on_the_way_that_never_ends_is_refused(
     server.answers["mirror.list"] = lambda h: reply(h, 200, b"x" * (5 * 1024 * 1024))
     (fetched,) = fetch(tmp_path / "m", only=["amazon"], now=NOW)
     assert (fetched.outcome, "more than" in fetched.detail) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "outcomes"),
+    [
+        (
+            b'{"version": 1, "topics": [{"n": "emacs"}, {"n": "docker"}, {"n": "../core"}, {"n": "R4"}]}',
+            {f"{REPOSITORY}/updateinfo.xml.gz": "new", "amazon/2/extras/emacs/updateinfo.xml.gz": "new"}
+            | {"amazon/2/extras/R4/updateinfo.xml.gz": "absent"},
+        ),
+        (b'[{"n": "emacs"}]', {f"{REPOSITORY}/updateinfo.xml.gz": "failed"}),
+        (None, {f"{REPOSITORY}/updateinfo.xml.gz": "failed"}),
+    ],
+)
+def test_a_catalogue_names_further_documents(
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    catalogue: bytes | None,
+    outcomes: dict[str, str],
+) -> None:
+    (core,) = [d for d in amazon.documents() if d.path.startswith(REPOSITORY)]
+    core = msgspec.structs.replace(core, url=f"{server.url}/mirror.list")
+    monkeypatch.setattr(amazon, "documents", lambda: (core,))
+    monkeypatch.setattr(amazon, "_CDN", server.url)
+    monkeypatch.setattr(amazon, "_CATALOGUE", f"{server.url}/2/extras-catalog.json")
+    amazon_answers(server, UPDATEINFO)
+    server.answers["2/extras/emacs/latest/x86_64/mirror.list"] = server.answers["mirror.list"]
+    if catalogue is not None:
+        server.answers["2/extras-catalog.json"] = lambda h: reply(h, 200, catalogue)
+    fetched = fetch(tmp_path / "m", only=["amazon"], now=NOW)
+    assert {item.document: item.outcome for item in fetched} == outcomes
+    # Without a catalogue, what is known by name is there all the same.
+    assert fetched[0].outcome == "new"
 
 
 def test_what_has_changed_since_an_archive_is_asked_for_once(

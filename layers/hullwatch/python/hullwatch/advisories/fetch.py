@@ -124,8 +124,12 @@ def fetch(
     for name, feed in FEEDS.items():
         if name not in only and (only or name in OPT_IN):
             continue
-        for document, origin in _origins(feed, base):
-            outcome = _fetch_one(feed, document, origin, mirror, copies, name not in accept, moment, client)
+        for document, origin in _origins(feed, base, client):
+            if isinstance(origin, HullwatchError):
+                outcome = Fetched(feed=name, document=document.path, outcome="failed", detail=str(origin))
+            else:
+                guarded = name not in accept
+                outcome = _fetch_one(feed, document, origin, mirror, copies, guarded, moment, client)
             outcomes.append(outcome)
             if outcome.outcome == "new":
                 # At once: what was fetched stays fetched when the next document is interrupted.
@@ -141,16 +145,28 @@ def _copies(mirror: Path) -> dict[str, Copy]:
         return {}
 
 
-def _origins(feed: Feed, base: str) -> Iterator[tuple[Document, str | Path]]:
-    """Every document of a feed, with its URL or file at the given base."""
+def _origins(
+    feed: Feed, base: str, client: urllib3.PoolManager
+) -> Iterator[tuple[Document, str | Path | HullwatchError]]:
+    """Every document of a feed, with its URL or file at the given base, or why it leads to no others."""
     if not base:
-        yield from ((document, document.url) for document in feed.documents())
+        for document in feed.documents():
+            yield document, document.url
+            if document.catalogue is not None:
+                try:
+                    named = document.catalogue(functools.partial(_ask, client))
+                except HullwatchError as error:
+                    yield document, error
+                except (_AbsentError, urllib3.exceptions.HTTPError) as error:
+                    yield document, SourceUnavailable(f"no catalogue: {error}")
+                else:
+                    yield from ((other, other.url) for other in named)
     elif base.startswith(("https://", "http://")):
         root = base.rstrip("/")
         for document in feed.documents():
             # A mirror need not have everything.
             yield (
-                msgspec.structs.replace(document, optional=True, locate=None, collect=None),
+                msgspec.structs.replace(document, optional=True, locate=None, collect=None, catalogue=None),
                 f"{root}/{urllib.parse.quote(document.path)}",
             )
     else:

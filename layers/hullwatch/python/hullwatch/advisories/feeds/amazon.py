@@ -14,8 +14,10 @@ import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from hullwatch.advisories.feeds import updateinfo
-from hullwatch.advisories.feeds.feed import Ask, Document, each
+from hullwatch.advisories.feeds.feed import Ask, Document, each, parse
 from hullwatch.advisories.record import Advisory, Affected, Event, Reading
 from hullwatch.errors import FeedInvalid
 
@@ -32,7 +34,8 @@ _CORE = {
 }
 #: Further repositories of Amazon Linux 2023. Live patches have their kernel's version in their name.
 _BESIDE_CORE = ("kernel-livepatch", "nvidia")
-#: Extras of Amazon Linux 2 (https://docs.aws.amazon.com/linux/al2/ug/al2-extras-list.html).
+#: Extras of Amazon Linux 2 that are looked for in a mirror; the publisher has a catalogue of them
+#: (https://docs.aws.amazon.com/linux/al2/ug/al2-extras-list.html).
 EXTRAS = (
     "ansible2",
     "corretto8",
@@ -65,6 +68,10 @@ EXTRAS = (
     "unbound1.17",
 )
 
+_CATALOGUE = f"{_CDN}/2/extras-catalog.json"
+_TOPIC = re.compile(r"[A-Za-z0-9][\w.+-]{0,99}")
+_MAX_TOPICS = 500
+
 _FILE = "updateinfo.xml.gz"
 _TOPIC_VERSION = re.compile(r".*?(\d+(?:\.\d+)*)$")
 _FIRST_NUMBER = re.compile(r"\d+")
@@ -73,19 +80,45 @@ _FIRST_NUMBER = re.compile(r"\d+")
 def documents() -> tuple[Document, ...]:
     """One updateinfo per repository, behind its mirror list."""
     lists = {f"{release}/core": url for release, url in _CORE.items()}
-    for topic in EXTRAS:
-        lists[f"2/extras/{topic}"] = f"{_CDN}/2/extras/{topic}/latest/x86_64/mirror.list"
     for repository in _BESIDE_CORE:
         lists[f"2023/{repository}"] = f"{_CDN}/al2023/{repository}/mirrors/latest/x86_64/mirror.list"
-    return tuple(
+    cores = tuple(
         Document(
             path=f"amazon/{repository}/{_FILE}",
             url=url,
             optional=repository not in ("2/core", "2023/core"),
             locate=_locate,
+            catalogue=_catalogue if repository == "2/core" else None,
         )
         for repository, url in lists.items()
     )
+    return cores + tuple(_extra(topic) for topic in EXTRAS)
+
+
+def _extra(topic: str) -> Document:
+    return Document(
+        path=f"amazon/2/extras/{topic}/{_FILE}",
+        url=f"{_CDN}/2/extras/{topic}/latest/x86_64/mirror.list",
+        optional=True,
+        locate=_locate,
+    )
+
+
+class _Topic(msgspec.Struct):
+    n: str
+
+
+class _Catalogue(msgspec.Struct):
+    topics: list[_Topic]
+
+
+def _catalogue(ask: Ask) -> tuple[Document, ...]:
+    """The extras that the publisher knows beside those above."""
+    catalogue = parse(ask(_CATALOGUE, updateinfo.SMALL), _Catalogue)
+    names = sorted({topic.n for topic in catalogue.topics if _TOPIC.fullmatch(topic.n)} - set(EXTRAS))
+    if len(names) > _MAX_TOPICS:
+        raise FeedInvalid(f"{_CATALOGUE} names {len(names)} extras")
+    return tuple(_extra(name) for name in names)
 
 
 def _locate(url: str, ask: Ask) -> str:

@@ -46,6 +46,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     #: at ``url``, of what has changed since.
     adds_to: str = ""
     collect: Collect | None = None
+    #: Further documents, by a catalogue of the publisher's.
+    catalogue: Callable[[Ask], tuple[Document, ...]] | None = None
 
 
 class Feed(Protocol):
@@ -116,16 +118,27 @@ def content(path: Path, limit: int = MAX_DOCUMENT) -> bytes:
 
     :raises FeedInvalid: damaged, or more than ``limit`` bytes.
     """
+    return b"".join(chunks(path, limit))
+
+
+def chunks(path: Path, limit: int = MAX_DOCUMENT) -> Iterator[bytes]:
+    """A document piece by piece, inflated when it is gzip.
+
+    :raises FeedInvalid: damaged, or more than ``limit`` bytes.
+    """
+    size = 0
     try:
         with path.open("rb") as plain:
             packed = plain.read(2) == b"\x1f\x8b"
             plain.seek(0)
-            data = gzip.GzipFile(fileobj=plain).read(limit + 1) if packed else plain.read(limit + 1)
+            file = gzip.GzipFile(fileobj=plain) if packed else plain
+            while data := file.read(_MIB):
+                size += len(data)
+                if size > limit:
+                    raise FeedInvalid(f"more than {limit} bytes")
+                yield data
     except (OSError, EOFError, zlib.error) as error:
         raise FeedInvalid(f"not readable: {error}") from error
-    if len(data) > limit:
-        raise FeedInvalid(f"more than {limit} bytes")
-    return data
 
 
 def parse(data: bytes, form: type[_Form]) -> _Form:

@@ -7,6 +7,9 @@ The products (CPE) are not used: they do not say which package of which distribu
 
 from __future__ import annotations
 
+import itertools
+import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +18,10 @@ from typing import Annotated
 import msgspec
 
 from hullwatch.advisories import aliases, severity
-from hullwatch.advisories.feeds.feed import Document, content, each, parse
+from hullwatch.advisories.feeds.feed import Document, chunks, each, parse
 from hullwatch.advisories.model import Cvss
 from hullwatch.advisories.record import Enrichment, Reading
+from hullwatch.errors import FeedInvalid
 
 NAME = "nvd"
 VERSION = 1
@@ -63,6 +67,8 @@ class _Item(msgspec.Struct):
 
 
 class _Page(msgspec.Struct):
+    """A document without its entries."""
+
     format: str
     version: str
     timestamp: _Text
@@ -70,6 +76,11 @@ class _Page(msgspec.Struct):
 
 
 _ITEM = msgspec.json.Decoder(_Item)
+_BEGIN = re.compile(rb'"vulnerabilities"\s*:\s*\[\s*')
+#: Between two entries, and nowhere else: inside a string the quotes would be escaped.
+_BETWEEN = re.compile(rb',\s*(?=\{\s*"cve"\s*:)')
+_PLAIN = json.JSONDecoder()
+_MAX_ENTRY = 32 * 1024 * 1024
 
 
 def documents() -> tuple[Document, ...]:
@@ -92,9 +103,7 @@ def find(mirror: Path) -> dict[str, str]:
 
 def read(path: Path, log: Reading) -> Iterator[Enrichment]:
     """One record per CVE that is rated or rejected."""
-    page = parse(content(path, _LIMIT), _Page)
-    log.dated(page.timestamp)
-    for raw in page.vulnerabilities:
+    for raw in _entries(path, log):
         log.entries += 1
         try:
             cve = _ITEM.decode(raw).cve
@@ -110,6 +119,40 @@ def read(path: Path, log: Reading) -> Iterator[Enrichment]:
             yield Enrichment(cve=cve.id, cvss=ratings, rejected=rejected)
         else:
             log.skipped["not rated"] += 1
+
+
+def _entries(path: Path, log: Reading) -> Iterator[bytes]:
+    """The entries of a document one by one: a year is a quarter of a gigabyte, an entry a few kilobytes.
+
+    :raises FeedInvalid: without its entries, the document is not of the feed's schema.
+    """
+    pieces = chunks(path, _LIMIT)
+    waiting = b""
+    begin = None
+    for piece in pieces:
+        waiting += piece
+        begin = _BEGIN.search(waiting)
+        if begin or len(waiting) > _MAX_ENTRY:
+            break
+    if begin is None:
+        raise FeedInvalid("not of the feed's schema: no list of vulnerabilities")
+    head, waiting = waiting[: begin.end()], waiting[begin.end() :]
+    for piece in itertools.chain((b"",), pieces):
+        *whole, waiting = _BETWEEN.split(waiting + piece)
+        yield from whole
+        if len(waiting) > _MAX_ENTRY:
+            raise FeedInvalid("an entry is larger than any real one")
+    waiting = waiting.lstrip()
+    if not waiting.startswith(b"]"):
+        try:
+            text = waiting.decode()
+            _, end = _PLAIN.raw_decode(text)
+        except (ValueError, RecursionError) as error:
+            raise FeedInvalid(f"not of the feed's schema: the last entry is cut off: {error}") from error
+        last = text[:end].encode()
+        waiting = waiting[len(last) :].lstrip()
+        yield last
+    log.dated(parse(head + waiting, _Page).timestamp)
 
 
 def _ratings(metrics: _Metrics) -> Iterator[Cvss]:
