@@ -185,3 +185,54 @@ def test_ubuntus_pro_fix_is_told_apart(mirror: Mirror) -> None:
     # A version with +esm is newer than the one it mends: who has it installed has the fix.
     assert (match.status, match.fixed) == ("fixed_in_pro", "")
     assert mirror.ids(installed("deb", "1.0-1+esm1", jammy)) == []
+
+
+@pytest.mark.parametrize("product", ["15 SP5-LTSS", "15 SP5-ESPOS", "LTSS Extended Security 15 SP5"])
+def test_a_fix_of_suses_long_term_support_is_told_apart(mirror: Mirror, product: str) -> None:
+    ecosystem = f"SUSE:Linux Enterprise Server {product}"
+    fixed = ("introduced", "0"), ("fixed", FIX)
+    mirror.osv("SUSE", osv_record("SUSE-SU-1", ecosystem, "demo-source", *fixed, related=[CVE]))
+    here = OsRelease(id="sles", version_id="15.5")
+    (match,) = mirror.matches(installed("rpm", OLD, here))
+    assert (match.status, match.fixed, match.statements[0].fixed) == ("fixed_in_pro", "", FIX)
+    assert mirror.ids(installed("rpm", FIX, here)) == []
+    assert mirror.ids(installed("rpm", OLD, OsRelease(id="sles", version_id="15.4"))) == []
+
+
+def test_a_fix_of_the_release_itself_counts_before_long_term_support(mirror: Mirror) -> None:
+    entries = [
+        {
+            "package": {"ecosystem": f"SUSE:Linux Enterprise Server 15 SP5{product}", "name": "demo-source"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": fix}]}],
+        }
+        for product, fix in (("-LTSS", "1.0-9"), ("", FIX))
+    ]
+    mirror.osv("SUSE", osv_record("SUSE-SU-1", "SUSE:x", "x", affected=entries, related=[CVE]))
+    (match,) = mirror.matches(installed("rpm", OLD, OsRelease(id="sles", version_id="15.5")))
+    assert (match.status, match.fixed) == ("affected", FIX)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: b"<!DOCTYPE html><html><body>We will be back soon.</body></html>",
+        lambda data: b"",
+        lambda data: data[::-1],
+    ],
+    ids=["truncated", "a web page", "empty", "reversed"],
+)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_a_harmed_document_of_any_feed_never_comes_into_use(
+    mirror: Mirror, distribution: str, harm: Callable[[bytes], bytes]
+) -> None:
+    kind, identifier, version, _, write = DISTRIBUTIONS[distribution]
+    write(mirror)
+    old = installed(kind, OLD, OsRelease(id=identifier, version_id=version))
+    before = mirror.build()
+    for path in [path for path in mirror.feeds.rglob("*") if path.is_file()]:
+        path.write_bytes(harm(path.read_bytes()))
+    after = mirror.build()
+    assert (after.generation, after.compiled) == (before.generation, ())
+    assert sum(map(len, after.failures.values())) == len(before.manifest.documents)
+    assert mirror.ids(old) == [CVE]

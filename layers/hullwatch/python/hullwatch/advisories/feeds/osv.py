@@ -33,7 +33,7 @@ from hullwatch.advisories.record import (
 )
 
 NAME = "osv"
-VERSION = 2
+VERSION = 3
 MAX_AGE = 3
 LICENCE = "per source: CC-BY-4.0 (GHSA, PyPA, Go), CC0-1.0 (RustSec), CC-BY-SA-4.0 (Ubuntu), MIT (AlmaLinux)"
 
@@ -158,6 +158,10 @@ _TITLE_MODULE = re.compile(r"(?<![\w.-])([a-z0-9][\w.-]*):([\w.][\w.-]*)")
 _REFERENCE_ORDER = {"ADVISORY": 0, "FIX": 1, "REPORT": 2, "WEB": 3}
 _MAX_REFERENCES = 4
 _PRO = "Ubuntu:Pro:"
+#: SUSE's support of a service pack after its general support has ended.
+_LTSS = re.compile(
+    r"SUSE:Linux Enterprise Server (?:LTSS Extended Security )?(\d+(?: SP\d+)?)(?:-LTSS|-ESPOS)?"
+)
 #: RustSec's notes that are no vulnerability (https://github.com/rustsec/advisory-db, "informational").
 _INFORMATIONAL = frozenset({"notice", "unmaintained"})
 
@@ -212,7 +216,7 @@ def _advisory(record: _Record, ecosystem: str) -> Advisory | None:
     if _NO_SECURITY.match(record.id) and not covers and ecosystems.is_distribution(ecosystem):
         status = "bugfix"
     module = _title_module(record.summary or "")
-    affected = _merge_pro([_affected(entry, status, module) for entry in entries])
+    affected = _merge_subscriptions([_affected(entry, status, module) for entry in entries])
     affected = [entry for entry in affected if entry.ranges or entry.versions]
     if not affected:
         return None
@@ -286,21 +290,33 @@ def _title_module(summary: str) -> str:
     return f"{found[1]}:{found[2]}" if found else ""
 
 
-def _merge_pro(entries: list[Affected]) -> list[Affected]:
-    """Ubuntu's Pro entries folded into those of the release they belong to.
+def _standard(ecosystem: str) -> str:
+    """The release that a subscription's ecosystem belongs to; empty for releases and for other builds.
+
+    FIPS, real-time and other variants of Ubuntu Pro are different builds.
+    """
+    if ecosystem.startswith(_PRO):
+        release = ecosystem.removeprefix(_PRO)
+        return f"Ubuntu:{release}" if release[:1].isdigit() else ""
+    found = _LTSS.fullmatch(ecosystem)
+    standard = f"SUSE:Linux Enterprise Server {found[1]}" if found else ""
+    return "" if standard == ecosystem else standard
+
+
+def _merge_subscriptions(entries: list[Affected]) -> list[Affected]:
+    """What Ubuntu Pro and SUSE's LTSS say, folded into the release they belong to.
 
     What the release itself says decides. Where it has no fix, or no entry because its standard support has
-    ended, the Pro entry tells whether a subscription has one. FIPS, real-time and other Pro variants are
-    different builds: they are left alone, each an ecosystem of its own.
+    ended, the other entry tells whether a subscription has one. Different builds are left alone, each an
+    ecosystem of its own.
     """
     merged: dict[tuple[str, str], Affected] = {}
-    for entry in sorted(entries, key=lambda entry: entry.ecosystem.startswith(_PRO)):
-        name = entry.ecosystem
-        if not name.startswith(_PRO) or not name.removeprefix(_PRO)[:1].isdigit():
+    for entry in sorted(entries, key=lambda entry: _standard(entry.ecosystem) != ""):
+        name, standard = entry.ecosystem, _standard(entry.ecosystem)
+        if not standard:
             known = merged.get((name, entry.name))
             merged[name, entry.name] = entry if known is None else _union(known, entry)
             continue
-        standard = "Ubuntu:" + name.removeprefix(_PRO)
         known = merged.get((standard, entry.name))
         if known is None or not _has_fix(known):
             merged[standard, entry.name] = msgspec.structs.replace(
