@@ -180,7 +180,10 @@ ANSWERS: dict[str, Answer] = {
         ]
     },
     "ecr:GetRepositoryPolicy": {"repositoryName": "shop", "policyText": '{"Statement": []}'},
-    "ecr:GetLifecyclePolicy": {"repositoryName": "shop", "lifecyclePolicyText": '{"rules": []}'},
+    "ecr:GetLifecyclePolicy": {
+        "repositoryName": "shop",
+        "lifecyclePolicyText": json.dumps({"rules": [{"description": "x" * 100}]}),
+    },
     "ecr:GetRegistryPolicy": {"registryId": ACCOUNT, "policyText": '{"Statement": []}'},
     "ecr:GetRegistryScanningConfiguration": {
         "registryId": ACCOUNT,
@@ -334,10 +337,10 @@ ANSWERS: dict[str, Answer] = {
         "accounts": [
             {
                 "accountId": ACCOUNT,
-                "state": {"status": "ENABLED", "errorCode": "ALREADY_ENABLED", "errorMessage": ""},
+                "state": {"status": "ENABLED", "errorCode": "ALREADY_ENABLED", "errorMessage": "-"},
                 "resourceState": {
-                    "ec2": {"status": "DISABLED", "errorCode": "ALREADY_ENABLED", "errorMessage": ""},
-                    "ecr": {"status": "ENABLED", "errorCode": "ALREADY_ENABLED", "errorMessage": ""},
+                    "ec2": {"status": "DISABLED", "errorCode": "ALREADY_ENABLED", "errorMessage": "-"},
+                    "ecr": {"status": "ENABLED", "errorCode": "ALREADY_ENABLED", "errorMessage": "-"},
                 },
             }
         ]
@@ -395,7 +398,7 @@ def account(**changes: Answer) -> RecordedAccount:
 
 
 def survey_of(cloud: RecordedAccount, wanted: frozenset[str] = EVERYTHING, **more: Any) -> AccountSurvey:
-    return AccountSurvey(cloud.client, wanted, account=ACCOUNT, region=REGION, now=NOW, **more)
+    return AccountSurvey(cloud.client, wanted, account=ACCOUNT, now=NOW, **more)
 
 
 def snapshot_of(survey: AccountSurvey) -> Snapshot:
@@ -475,6 +478,18 @@ def test_only_what_is_wanted_is_asked_for() -> None:
     cloud = account()
     read(cloud, frozenset({"ec2:DescribeVolumes", "pods.example"}))
     assert cloud.called == {"ec2:DescribeVolumes"}
+
+
+def test_what_goes_with_an_input_stays_in_the_part() -> None:
+    wanted = frozenset({"eks:DescribeNodegroup", "iam:GetAccountAuthorizationDetails"})
+    cloud = account()
+    read(cloud, wanted, part=Part(kind="cluster", cluster="main"))
+    assert not {action for action in cloud.called if action.startswith(("ecs:", "ecr:"))}
+    assert {"ec2:DescribeLaunchTemplateVersions", "eks:ListPodIdentityAssociations"} <= cloud.called
+
+    cloud = account()
+    read(cloud, wanted)
+    assert "ecs:ListTasks" in cloud.called
 
 
 # --- ECR ----------------------------------------------------------------------------------------------------
@@ -781,11 +796,20 @@ def test_an_internal_load_balancer_exposes_nothing_and_an_unknown_one_perhaps() 
 # --- An account that answers for itself ---------------------------------------------------------------------
 
 
+def denied(**_: Any) -> Any:
+    raise refusal("AccessDeniedException")
+
+
 def test_an_account_of_its_own_making() -> None:
     with mock_aws():
 
         def client(name: str) -> Any:
-            return boto3.client(name, region_name=REGION)
+            made = boto3.client(name, region_name=REGION)
+            if name == "ecr":
+                # The simulation does not know these two.
+                made.get_signing_configuration = denied
+                made.batch_get_repository_scanning_configuration = denied
+            return made
 
         client("ecr").create_repository(repositoryName="shop", imageTagMutability="IMMUTABLE")
         client("ecs").create_cluster(clusterName="prod")
@@ -817,7 +841,7 @@ def test_an_account_of_its_own_making() -> None:
                 "secretsmanager:DescribeSecret",
             }
         )
-        survey = AccountSurvey(client, wanted, account=ACCOUNT, region=REGION, now=NOW)
+        survey = AccountSurvey(client, wanted, account=ACCOUNT, now=NOW)
         snapshot = snapshot_of(survey)
 
     (repository,) = snapshot.of(ecr.Repository)

@@ -21,6 +21,7 @@ def documents(reading: Reading, named: Named) -> Iterator[Document]:
     """The groups of ``named``, one call for each: an account may have a hundred thousand others."""
     reading.begin(*INPUTS)
     for group in sorted(named.log_groups) if reading.wants(GROUPS) else ():
+        found: list[Document] = []
         with reading.input(GROUPS):
             # Sorted by name, so the group itself comes before what only begins like it.
             answer = reading.call(GROUPS, logGroupNamePrefix=group, limit=1) or {}

@@ -65,15 +65,24 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-def with_companions(wanted: Collection[str]) -> frozenset[str]:
-    """The inputs and all that go with them."""
+#: The kind of part that a service is read in; what the others describe belongs to every part.
+_PART_OF = {"ecr": "ecr", "ecs": "ecs", "eks": "cluster"}
+
+
+def with_companions(wanted: Collection[str], part: Part | None = None) -> frozenset[str]:
+    """The inputs and all that go with them, without what another part than ``part`` reads."""
     found = set(wanted)
     ahead = list(wanted)
     while ahead:
-        news = set(GOES_WITH.get(ahead.pop(), ())) - found
+        news = {name for name in GOES_WITH.get(ahead.pop(), ()) if _within(name, part)} - found
         found |= news
         ahead += news
     return frozenset(found)
+
+
+def _within(name: str, part: Part | None) -> bool:
+    kind = _PART_OF.get(name.partition(":")[0])
+    return part is None or part.kind == "account" or kind in (None, part.kind)
 
 
 class AccountSurvey:
@@ -83,7 +92,7 @@ class AccountSurvey:
         client: makes a client of that Region by boto3's service name; retrying is its business.
         wanted: inputs as :func:`hullwatch.posture.engine.inputs` names them; those that AWS does not answer
             (Kubernetes resources, images) are left to others. ``lambda:GetFunction`` asks for functions.
-        account, region: where the client is.
+        account: whose registry it is.
         now: the time of the survey.
         part: reads of ECR, ECS and EKS only what this names. Its inputs are then said to be read when the
             part was.
@@ -97,19 +106,17 @@ class AccountSurvey:
         wanted: frozenset[str],
         *,
         account: str,
-        region: str,
         now: datetime,
         part: Part | None = None,
         kept: TaskDefinitions | None = None,
         digests: Collection[str] = (),
     ) -> None:
-        self._reading = Reading(client, with_companions(wanted))
+        self._reading = Reading(client, with_companions(wanted, part))
         self._named = Named(digests=set(digests))
         self._account = account
-        self._region = region
         self._now = now
         self._part = part
-        self._kept = kept or Nothing()
+        self._kept = Nothing() if kept is None else kept
         self._ecs = EcsRunning()
 
     @property
@@ -122,8 +129,7 @@ class AccountSurvey:
         reading, named, part = self._reading, self._named, self._part
         # What a later answer is asked for by, an earlier one names.
         if reading.wants(*ecs.INPUTS):
-            everything = Part(kind="ecs")
-            own = part if part and part.kind == "ecs" else everything
+            own = part if part and part.kind == "ecs" else Part(kind="ecs")
             yield from ecs.documents(reading, named, self._kept, self._ecs, own)
         if reading.wants(*eks.INPUTS):
             yield from eks.documents(reading, named, part.cluster if part and part.kind == "cluster" else "")
