@@ -102,15 +102,17 @@ CRATES = [
 
 @pytest.mark.parametrize("piece", [61, 1 << 20])
 def test_crates_of_a_rust_program(piece: int) -> None:
-    """The section is mapped or not, as the linker likes; other compressed data is not it."""
+    """The section lies behind what is mapped; other compressed data is not it."""
     audit, other = audit_data(CRATES), audit_data([])[:5] + b"x\x9cx\xdax\x01"
     expected = {"adler2": "2.0.1", "tokio": "1.38.0"}
-    assert found(elf((READ, other + bytes(50) + audit + bytes(500)), (CODE, bytes(9))), piece) == expected
-    assert found(elf((READ, other), (CODE, bytes(9)), unmapped=bytes(99) + audit), piece) == expected
+    program = elf((READ, other + audit), (CODE, bytes(9)))
+    assert found(program, piece) == {}
+    assert found(program + other + bytes(99) + audit + bytes(500), piece) == expected
 
 
 def test_audit_data_that_is_damaged_is_reported() -> None:
-    content = elf((READ, audit_data([{"name": f"crate{n}", "version": "1"} for n in range(900)])[:-40]))
+    damaged = audit_data([{"name": f"crate{n}", "version": "1"} for n in range(900)])[:-40]
+    content = elf((READ, bytes(9)), unmapped=damaged)
     with pytest.raises(Unreadable, match="Rust"):
         found(content)
 
@@ -133,7 +135,7 @@ def test_what_is_no_program_says_nothing(content: bytes) -> None:
 )
 def test_damaged_programs(changes: list[tuple[int, int]], piece: int, wide: bool) -> None:
     info = go_build_info("go1.21.6", MODULES) + audit_data(CRATES)
-    damaged = bytearray(elf((READ, info), (WRITE, info), wide=wide))
+    damaged = bytearray(elf((READ, info), (WRITE, info), unmapped=info, wide=wide))
     for at, value in changes:
         damaged[at % len(damaged)] = value
     with suppress(Unreadable):
@@ -150,16 +152,20 @@ def index(fake: FakeLayer) -> LayerIndex:
 PROGRAM = File(elf((WRITE, go_build_info("go1.21.6", MODULES))), mode=0o755)
 
 
-def test_programs_are_known_by_their_mode_and_first_bytes() -> None:
+def test_programs_are_known_by_their_mode_or_name_and_first_bytes() -> None:
     files: dict[str, Entry] = {
         "usr/local/bin/app": PROGRAM,
         "usr/local/bin/again": Hardlink("usr/local/bin/app"),
         "srv/data": File(PROGRAM.content, mode=0o644),
+        "srv/my.sources/data": File(PROGRAM.content, mode=0o644),
+        "usr/lib/libapp.so.1.2": File(PROGRAM.content, mode=0o644),
+        "usr/lib/text.so": File(b"INPUT(libapp.so.1.2)", mode=0o644),
         "srv/script": File(b"#!/bin/sh\n", mode=0o755),
     }
     assert [(d.path, d.collector, len(d.packages)) for d in index(layer(files)).documents] == [
         ("usr/local/bin/app", "go", 4),
         ("usr/local/bin/again", "go", 4),
+        ("usr/lib/libapp.so.1.2", "go", 4),
     ]
 
 

@@ -16,7 +16,7 @@ from hullwatch.inventory import collectors, programs
 from hullwatch.inventory.records import Collector, ProgramCollector
 
 #: Part of the analyzer version: counted up when the layer index itself changes its meaning.
-_LAYER_INDEX_VERSION = 1
+_LAYER_INDEX_VERSION = 2
 
 _Matcher = Callable[[str], object]
 _Candidates = list[tuple[_Matcher, Collector]]

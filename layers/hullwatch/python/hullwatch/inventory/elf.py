@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import NamedTuple
 
 from hullwatch.inventory.records import ProgramCollector, Unreadable
 
@@ -29,10 +30,16 @@ _HEAD = 256
 #: Excerpts of one program that are read for one collector.
 _MAX_EXCERPTS = 8
 
-_Range = tuple[int, int]
+
+class Range(NamedTuple):
+    """A part of a file from one offset to before another, and whether the loader maps it."""
+
+    begin: int
+    end: int
+    mapped: bool
 
 
-def segments(head: bytes) -> list[_Range]:
+def segments(head: bytes) -> list[Range]:
     """The parts of the file that may hold data, as offsets, in order. Empty for what is no ELF file."""
     if not head.startswith(MAGIC) or len(head) < 64:
         return []
@@ -58,16 +65,16 @@ def segments(head: bytes) -> list[_Range]:
     # Where constants have no segment of their own they lie among the code.
     has_constants = any(flags == _READABLE for _, _, flags in found)
     data = sorted((begin, end) for begin, end, flags in found if not (has_constants and flags & _EXECUTABLE))
-    ranges: list[_Range] = []
+    ranges: list[Range] = []
     last = 0
     for begin, end in data:
         # No byte is looked at twice, however segments overlap.
         if max(begin, last) < end:
-            ranges.append((max(begin, last), end))
+            ranges.append(Range(max(begin, last), end, mapped=True))
             last = end
     if found:
         # What the loader does not map comes after it: sections for other tools.
-        ranges.append((max(end for _, end, _ in found), _END_OF_FILE))
+        ranges.append(Range(max(end for _, end, _ in found), _END_OF_FILE, mapped=False))
     return ranges
 
 
@@ -87,16 +94,19 @@ def excerpts(
         return
     # Each mark on its own: one may lie in what follows another.
     searches = [_Search(collector, mark) for collector in collectors for mark in collector.MARKS]
+    here: list[_Search] = []
     carry = b""
-    for part, is_end in _parts(wanted, chain((head,), remaining)):
+    for part, within, is_end in _parts(wanted, chain((head,), remaining)):
+        here = [search for search in searches if search.collector.MAPPED is within.mapped]
         window = carry + part
-        for search in searches:
+        for search in here:
             search.feed(window, len(carry))
             if is_end:
                 search.finish(window[-_HEAD:])
         carry = b"" if is_end else window[-_HEAD:]
-    for search in searches:
+    for search in here:
         search.finish(carry)
+    for search in searches:
         for excerpt in search.found:
             yield search.collector, excerpt
 
@@ -111,16 +121,16 @@ def _head(pieces: Iterator[bytes]) -> bytes:
     return head if head.startswith(MAGIC) else b""
 
 
-def _parts(wanted: list[_Range], pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """What lies in the ranges wanted, piece by piece, and whether it is the last of its range."""
+def _parts(wanted: list[Range], pieces: Iterable[bytes]) -> Iterator[tuple[bytes, Range, bool]]:
+    """What lies in the ranges wanted, piece by piece, its range, and whether it is the last of it."""
     at = 0
     for piece in pieces:
         end = at + len(piece)
-        for begin, stop in wanted:
-            if begin < end and stop > at:
-                yield piece[max(begin - at, 0) : stop - at], stop <= end
+        for within in wanted:
+            if within.begin < end and within.end > at:
+                yield piece[max(within.begin - at, 0) : within.end - at], within, within.end <= end
         at = end
-        if at >= wanted[-1][1]:
+        if at >= wanted[-1].end:
             return
 
 

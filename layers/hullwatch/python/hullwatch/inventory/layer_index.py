@@ -39,6 +39,8 @@ _WITHOUT_PROGRAMS = (
     "usr/include",
 )
 _PROGRAM_EXTENSIONS = frozenset({"", "bin", "so", "node", "real", "distrib"})
+#: Characters in which ``.so`` of a shared library must be, with the version behind it (``.so.1.2.30``).
+_LIBRARY_SUFFIX = 16
 #: Paths that one list of facts names; beyond that it only counts.
 _MAX_FACTS = 1000
 #: Characters of a collector's complaint, and of all that it says of one package.
@@ -167,7 +169,7 @@ class _Builder:
             self._collect(entry, wanted_by)
         elif path in self._documents or path in self._problems:
             self._forget(path)
-        if entry.kind == "file" and entry.mode & _EXECUTABLE and not entry.sparse and not wanted_by:
+        if entry.kind == "file" and not entry.sparse and not wanted_by and _is_program(entry):
             self._collect_program(entry)
         elif entry.kind == "hardlink" and not wanted_by and entry.link in self._documents:
             self._collect_link(entry)
@@ -368,6 +370,14 @@ def _distinct(packages: Iterable[Package]) -> Iterator[Package]:
         if package not in seen:
             seen.add(package)
             yield package
+
+
+def _is_program(entry: Entry) -> bool:
+    """Whether the file may be a program or shared library: distributions install those without permission
+    to execute them."""
+    return (
+        entry.mode & _EXECUTABLE != 0 or entry.path.endswith(".so") or ".so." in entry.path[-_LIBRARY_SUFFIX:]
+    )
 
 
 def _may_be_program(path: str) -> bool:

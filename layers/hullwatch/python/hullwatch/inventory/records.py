@@ -63,6 +63,8 @@ class ProgramCollector(Protocol):
     VERSION: int
     #: Bytes with which what it reads begins.
     MARKS: tuple[bytes, ...]
+    #: Where it is: in what the loader maps, or in the sections for other tools behind that.
+    MAPPED: bool
     #: Bytes from the mark on that it reads at most.
     MAX_BYTES: int
 

@@ -19,6 +19,7 @@ _BUILD_INFO = b"\xff Go buildinf:"
 _LIST_BEGIN = bytes.fromhex("3077af0c9274080241e1c107e6d618e6")
 _LIST_END = bytes.fromhex("f932433186182072008242104116d8f2")
 MARKS = (_BUILD_INFO, _LIST_BEGIN)
+MAPPED = True
 MAX_BYTES = 1 << 20
 
 _INLINE = 2

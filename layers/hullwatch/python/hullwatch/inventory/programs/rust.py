@@ -1,7 +1,8 @@
 """Crates of Rust programs: what ``cargo auditable`` embeds in them, zlib over JSON.
 
-cargo-auditable, PARSING.md. It is the section ``.dep-v0``, but the table of sections comes at the end of a
-program: as a stream it is read by its content, which nothing else has.
+cargo-auditable, PARSING.md. It is the section ``.dep-v0``, which is not loaded: it lies behind all segments,
+mostly among a few kilobytes. The table of sections comes later still, so that a stream is read by its
+content, which nothing else has.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from hullwatch.inventory.package import Package
 from hullwatch.inventory.records import Unreadable
 
 NAME = "rust"
-VERSION = 1
+VERSION = 2
 #: The headers of zlib (RFC 1950) that compressors write.
 MARKS = (b"x\x9c", b"x\xda", b"x\x01")
+MAPPED = False
 MAX_BYTES = 1 << 20
 
 _MAX_UNPACKED = 8 << 20
