@@ -135,6 +135,9 @@ LOG4J = pom("org.apache.logging.log4j", "log4j-core", "2.14.1")
             },
         ),
         ("spring-core-5.3.17.jar", {}, {"org.springframework:spring-core": "5.3.17"}),
+        ("cats-kernel_2.13-2.0.0-M4.jar", {}, {"cats-kernel_2.13": "2.0.0-M4"}),
+        ("upickle_3-4.0.jar", {}, {"upickle_3": "4.0"}),
+        ("tools_2.12.jar", {}, {"tools": "2.12"}),
         (
             "spring-boot-autoconfigure-2.6.6.jar",
             manifest(Implementation_Version="2.6.6"),

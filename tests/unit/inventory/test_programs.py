@@ -104,7 +104,7 @@ CRATES = [
 def test_crates_of_a_rust_program(piece: int) -> None:
     """The section lies behind what is mapped; other compressed data is not it."""
     audit, other = audit_data(CRATES), audit_data([])[:5] + b"x\x9cx\xdax\x01"
-    expected = {"adler2": "2.0.1", "tokio": "1.38.0"}
+    expected = {"adler2": "2.0.1", "app": "0.1.0", "tokio": "1.38.0"}
     program = elf((READ, other + audit), (CODE, bytes(9)))
     assert found(program, piece) == {}
     assert found(program + other + bytes(99) + audit + bytes(500), piece) == expected

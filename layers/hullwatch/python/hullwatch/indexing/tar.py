@@ -6,6 +6,7 @@ accepts, since that is what container runtimes unpack layers with.
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -67,7 +68,11 @@ class Entry:
 
     def read(self) -> bytes:
         """The body, or what is left of it."""
-        return b"".join(self._walk.body())
+        # Grows in place. Joining the pieces would hold the file twice.
+        content = io.BytesIO()
+        for piece in self._walk.body():
+            content.write(piece)
+        return content.getvalue()
 
     def pieces(self) -> Iterator[bytes]:
         """The body, or what is left of it, in pieces as they lie in the stream."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
 
 NAME = "java"
-VERSION = 1
+VERSION = 2
 PATHS = ("**/*.jar", "**/*.war", "**/*.ear", "**/*.hpi", "**/*.jpi")
 MAX_BYTES = 128 << 20
 
@@ -38,7 +38,8 @@ _END = b"PK\x05\x06"
 _END_WITHIN = (64 << 10) + 22
 _MANIFEST = "META-INF/MANIFEST.MF"
 _POM = re.compile(r"META-INF/maven/([^/]{1,200})/([^/]{1,200})/pom\.properties").fullmatch
-_FILE_NAME = re.compile(r"(.+?)[-_]v?(\d[\w.+~-]*)").fullmatch
+#: Artifact and version. The release of Scala that a library is for is part of its name (``cats_2.13-2.0``).
+_FILE_NAME = re.compile(r"(.+?(?:_(?:2\.\d+|3))?)[-_]v?(\d[\w.+~-]*)").fullmatch
 _ARTIFACT = re.compile(r"[\w.-]{1,200}").fullmatch
 _VERSION = re.compile(r"[\w.+~-]{1,100}").fullmatch
 

@@ -32,7 +32,6 @@ _FIRST = b'{"packages":['
 class _Crate(msgspec.Struct):
     name: str
     version: str
-    source: Any = None
     kind: Any = None
 
 
@@ -55,7 +54,7 @@ def begins(head: bytes) -> bool:
 
 
 def parse(path: str, excerpt: bytes) -> Iterable[Package]:
-    """The crates that are part of the program: not what only its build used, nor its own workspace."""
+    """The crates that are part of the program, its own workspace included: not what only its build used."""
     inflater = zlib.decompressobj()
     try:
         content = inflater.decompress(excerpt, _MAX_UNPACKED)
@@ -65,5 +64,5 @@ def parse(path: str, excerpt: bytes) -> Iterable[Package]:
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unreadable(f"the audit data of a Rust program is damaged: {error}") from None
     for crate in crates:
-        if crate.name and crate.version and crate.kind != "build" and crate.source != "local":
+        if crate.name and crate.version and crate.kind != "build":
             yield Package(type="cargo", name=crate.name, version=crate.version, locations=(path,))
