@@ -86,7 +86,9 @@ def measured(tool: str, command: Sequence[str], environment: dict[str, str]) -> 
 
     def watch() -> None:
         while not done.wait(INTERVAL):
-            together[0] = max(together[0], sum(resident(pid) for pid in family(child.pid)))
+            memory = [resident(pid) for pid in family(child.pid)]
+            peak = max(most for _, most in memory)
+            together[0] = max(together[0], peak, sum(now for now, _ in memory))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -98,8 +100,8 @@ def measured(tool: str, command: Sequence[str], environment: dict[str, str]) -> 
     watcher.join()
     if child.returncode:
         raise SystemExit(f"{tool} failed: {said.decode(errors='replace').strip()[-600:]}")
-    # Of a single process the kernel knows the peak, between two looks as well (KiB on Linux).
-    return seconds, usage.ru_utime + usage.ru_stime, max(together[0], usage.ru_maxrss) / 1024
+    # Not ``ru_maxrss``: a new process inherits that of the one that started it.
+    return seconds, usage.ru_utime + usage.ru_stime, together[0] / 1024
 
 
 def family(pid: int) -> Iterator[int]:
@@ -113,14 +115,14 @@ def family(pid: int) -> Iterator[int]:
         yield from family(int(child))
 
 
-def resident(pid: int) -> int:
-    """KiB of memory, none of a process that has ended."""
+def resident(pid: int) -> tuple[int, int]:
+    """KiB of memory now and at its peak, none of a process that has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
-        return 0
-    line = re.search(r"^VmRSS:\s+(\d+)", status, re.MULTILINE)
-    return int(line[1]) if line else 0
+        return 0, 0
+    lines = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+)", status, re.MULTILINE))
+    return int(lines.get("VmRSS", 0)), int(lines.get("VmHWM", 0))
 
 
 def hullwatch(target: str, jobs: int, scratch: Path) -> Run:
@@ -227,15 +229,11 @@ def installed_peers(peers: Path) -> Path:
 
 
 def import_seconds(rounds: int = 5) -> float:
-    """What the import of the reader adds to a bare interpreter; the best of some rounds."""
+    """Processor time that the import of the reader adds to a bare interpreter; the best of some rounds."""
 
     def best(code: str) -> float:
-        times: list[float] = []
-        for _ in range(rounds):
-            started = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(LIBRARY)})
-            times.append(time.perf_counter() - started)
-        return min(times)
+        command, environment = [sys.executable, "-c", code], {"PYTHONPATH": str(LIBRARY)}
+        return min(measured("python", command, environment)[1] for _ in range(rounds))
 
     return best("import hullwatch.inventory.layer_index as i; i.dispatch_table()") - best("pass")
 
