@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hullwatch.inventory.binaries import SIGNATURES
 from hullwatch.inventory.coverage import package_types, page
 from hullwatch.inventory.dispatch import all_collectors, program_collectors
 from hullwatch.inventory.distributions import LANGUAGES
@@ -23,6 +24,8 @@ def test_the_page_names_every_collector_and_path() -> None:
         assert all(f"`{path}`" in rows[collector.NAME] for path in collector.PATHS)
     for program in program_collectors():
         assert program.NAME in rows
+    for signature in SIGNATURES:
+        assert all(f"`{file}`" in rows[f"`{signature.name}`"] for file in signature.files)
 
 
 def test_types_are_read_off_the_code() -> None:

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterable
 
+from hullwatch.inventory.binaries import SIGNATURES
 from hullwatch.inventory.dispatch import all_collectors, program_collectors
 from hullwatch.inventory.distributions import DISTRIBUTIONS, LANGUAGES
 from hullwatch.inventory.ecosystems import DISTRIBUTION_TYPES
@@ -43,6 +44,15 @@ def page() -> str:
             "|---|---|---|---|---|",
             *(_row(_cells(collector)) for collector in program_collectors()),
             "",
+            "## Well-known programs",
+            "",
+            "Looked for in the executables and shared libraries of these names, a release behind the name",
+            "aside. Packages are of type `generic`.",
+            "",
+            "| Package | Files |",
+            "|---|---|",
+            *(_row([_code([name]), _code(files)]) for name, files in _well_known()),
+            "",
             "## Distributions",
             "",
             "Known by the `ID` of their os-release. Packages of any other are listed, without an ecosystem.",
@@ -56,6 +66,14 @@ def page() -> str:
             "",
         ]
     )
+
+
+def _well_known() -> list[tuple[str, list[str]]]:
+    """The packages of the table of signatures, with the names of their files."""
+    files: dict[str, dict[str, None]] = {}
+    for signature in SIGNATURES:
+        files.setdefault(signature.name, {}).update(dict.fromkeys(signature.files))
+    return [(name, list(names)) for name, names in sorted(files.items())]
 
 
 def package_types(collector: Collector | ProgramCollector) -> list[str]:

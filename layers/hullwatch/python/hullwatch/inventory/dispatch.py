@@ -12,7 +12,7 @@ from itertools import chain
 from operator import eq
 from typing import cast
 
-from hullwatch.inventory import collectors, programs
+from hullwatch.inventory import binaries, collectors, programs
 from hullwatch.inventory.records import Collector, ProgramCollector
 
 #: Part of the analyzer version: counted up when the layer index itself changes its meaning.
@@ -87,7 +87,13 @@ def analyzer() -> str:
     Layer indexes of another analyzer are made again.
     """
     everyone: tuple[Collector | ProgramCollector, ...] = (*all_collectors(), *program_collectors())
-    versions = "\n".join(f"{collector.NAME}={collector.VERSION}" for collector in everyone)
+    versions = "\n".join(
+        f"{name}={version}"
+        for name, version in (
+            *((collector.NAME, collector.VERSION) for collector in everyone),
+            (binaries.NAME, binaries.VERSION),
+        )
+    )
     return f"{_LAYER_INDEX_VERSION}-{hashlib.sha256(versions.encode()).hexdigest()[:12]}"
 
 

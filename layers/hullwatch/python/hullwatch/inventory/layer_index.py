@@ -18,7 +18,7 @@ from hullwatch.images.sources import Readable
 from hullwatch.indexing.budget import Budget
 from hullwatch.indexing.stream import LayerStream
 from hullwatch.indexing.tar import Entry, TarWalk
-from hullwatch.inventory import elf
+from hullwatch.inventory import binaries, elf
 from hullwatch.inventory.dispatch import analyzer, dispatch_table, program_collectors
 from hullwatch.inventory.package import OsRelease, Package, Problem
 from hullwatch.inventory.records import Collector, Ownership, ProgramCollector, Record, Unreadable
@@ -238,12 +238,19 @@ class _Builder:
     def _collect_program(self, entry: Entry) -> None:
         """What a program says of itself; any other executable file says nothing."""
         path = entry.path
+        search = binaries.search_of(path)
+        pieces = search.watch(entry.pieces()) if search else entry.pieces()
         found: dict[str, list[Iterable[Package]]] = {}
         try:
-            for collector, excerpt in elf.excerpts(entry.pieces(), self._programs):
+            for collector, excerpt in elf.excerpts(pieces, self._programs):
                 found.setdefault(collector.NAME, []).append(_lazily(collector, path, excerpt))
         except Unreadable as error:
             self._problem(path, "UNREADABLE", str(error))
+        if search:
+            # Whatever the others have left.
+            for _ in pieces:
+                pass
+            found[binaries.NAME] = [search.packages()]
         for name, packages in found.items():
             self._run(name, path, _distinct(chain.from_iterable(packages)))
 
@@ -255,7 +262,9 @@ class _Builder:
                 detail = f"a hard link to {entry.link[:_MAX_DETAIL]}, which was not read"
                 self._problem(entry.path, "UNREADABLE", detail)
             return
-        self._documents[entry.path] = [_moved(document, entry.path) for document in found]
+        moved = [_moved(document, entry.path) for document in found if _speaks_at(document, entry.path)]
+        if moved:
+            self._documents[entry.path] = moved
 
     def _run(self, name: str, path: str, records: Iterable[Record]) -> None:
         packages: list[Package] = []
@@ -392,6 +401,11 @@ def _may_be_program(path: str) -> bool:
 def _moved(document: Document, path: str) -> Document:
     packages = tuple(msgspec.structs.replace(package, locations=(path,)) for package in document.packages)
     return msgspec.structs.replace(document, path=path, packages=packages)
+
+
+def _speaks_at(document: Document, path: str) -> bool:
+    """Whether a second name of a file says the same: not busybox under the name of each of its applets."""
+    return document.collector != binaries.NAME or binaries.search_of(path) is not None
 
 
 def _checked_length(package: Package) -> int:
