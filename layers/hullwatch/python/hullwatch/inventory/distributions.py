@@ -76,11 +76,15 @@ DEBIAN_RELEASES: dict[str, str] = {
 LANGUAGES: dict[str, str] = {
     "cargo": "crates.io",
     "composer": "Packagist",
+    "conan": "ConanCenter",
     "cran": "CRAN",
     "gem": "RubyGems",
     "golang": "Go",
+    "hex": "Hex",
     "maven": "Maven",
     "npm": "npm",
     "nuget": "NuGet",
+    "pub": "Pub",
     "pypi": "PyPI",
+    "swift": "SwiftURL",
 }

@@ -14,7 +14,7 @@ from hullwatch.inventory.package import OsRelease, Package
 DISTRIBUTION_TYPES = frozenset({"deb", "apk", "opkg", "rpm"})
 
 #: Purl types whose names have their namespace in front, before the last slash.
-_WITH_NAMESPACE = frozenset({"composer", "golang", "npm"})
+_WITH_NAMESPACE = frozenset({"composer", "golang", "npm", "swift"})
 
 _MINOR = re.compile(r"\d+\.\d+")
 

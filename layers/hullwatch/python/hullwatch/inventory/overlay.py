@@ -6,6 +6,7 @@ what they say comes and goes with them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -20,6 +21,7 @@ from hullwatch.inventory.package import Inventory, OsRelease, Package, Problem
 #: may still speak of the old place (dpkg: "merged-/usr").
 _MERGED_INTO_USR = frozenset({"bin", "lib", "lib32", "lib64", "libo32", "libx32", "sbin"})
 _PIECE = 1 << 20
+_PEP503 = re.compile(r"[-_.]+")
 
 #: A distribution package as an upgrade would change it: type, name, architecture, version.
 _Identity = tuple[str, str, str, str]
@@ -118,7 +120,7 @@ class _Overlay:
                     else:
                         layer, into = file.layer, evidence if _canonical(path) in owned else found
                     into.append(msgspec.structs.replace(package, layer=layer))
-        return _merge(found), _merge(evidence)
+        return _merge(_installed_first(found)), _merge(evidence)
 
     def problems(self) -> Iterator[Problem]:
         """What could not be read of the files that are still there, and databases that no longer are."""
@@ -182,6 +184,38 @@ def _merge(packages: Iterable[Package]) -> list[Package]:
             package = msgspec.structs.replace(first, locations=locations)
         merged[identity] = package
     return [merged[identity] for identity in sorted(merged)]
+
+
+def _installed_first(packages: list[Package]) -> Iterator[Package]:
+    """The installed packages, then what lock files alone speak of.
+
+    A lock file is silent where packages of its kind are installed below its directory, and on versions that
+    are installed elsewhere.
+    """
+    installed = [package for package in packages if not package.declared_only]
+    below = {
+        (package.type, place)
+        for package in installed
+        for path in package.locations
+        for place in _with_parents(path)
+    }
+    known = {_normal_identity(package) for package in installed}
+    yield from installed
+    for package in packages:
+        if package.declared_only and _normal_identity(package) not in known:
+            directory = package.locations[0].rpartition("/")[0]
+            if (package.type, directory) not in below:
+                yield package
+
+
+def _normal_identity(package: Package) -> tuple[str, str, str]:
+    """Type, name and version, however Python's names are spelled."""
+    is_python = package.type == "pypi"
+    return (
+        package.type,
+        _PEP503.sub("-", package.name).lower() if is_python else package.name,
+        package.version,
+    )
 
 
 def _identity(package: Package) -> _Identity:
