@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from fakes.images import Entry, File, Hardlink, layer
+from fakes.images import Directory, Entry, File, Hardlink, layer
 from fakes.programs import CODE, READ, elf
 from hullwatch.images.image import Descriptor, Layer
 from hullwatch.inventory.binaries import SIGNATURES, search_of
@@ -117,10 +117,14 @@ def test_a_version_is_not_cut_off_where_a_piece_ends() -> None:
     assert [package.version for package in search.packages()] == ["20.11.23"]
 
 
-def image(entries: dict[str, Entry]) -> tuple[LayerIndex, Inventory]:
+def indexed(entries: dict[str, Entry]) -> LayerIndex:
     fake = layer(entries)
     descriptor = Descriptor(digest=fake.digest, size=len(fake.blob), media_type="")
-    index = index_layer(io.BytesIO(fake.blob), Layer(descriptor=descriptor, diff_id=fake.diff_id))
+    return index_layer(io.BytesIO(fake.blob), Layer(descriptor=descriptor, diff_id=fake.diff_id))
+
+
+def image(entries: dict[str, Entry]) -> tuple[LayerIndex, Inventory]:
+    index = indexed(entries)
     return index, assemble("sha256:image", [index])
 
 
@@ -150,6 +154,20 @@ def test_a_program_of_a_distribution_speaks_through_its_package() -> None:
     )
     assert [package.type for package in inventory.packages] == ["deb"]
     assert [package.name for package in inventory.evidence] == ["nginx"]
+
+
+@pytest.mark.parametrize("entry", [Directory(), File("#!/bin/sh\n", 0o755), Hardlink("bin/sh")])
+def test_what_takes_the_place_of_a_program_takes_its_word_away(entry: Entry) -> None:
+    lower = indexed({"usr/local/bin/node": File(program(b"node.js/v20.9.0"), 0o755)})
+    upper = indexed({"usr/local/bin/node": entry})
+    assert [package.name for package in assemble("sha256:image", [lower]).packages] == ["node"]
+    assert assemble("sha256:image", [lower, upper]).packages == ()
+
+
+def test_a_directory_over_a_directory_leaves_what_is_in_it() -> None:
+    lower = indexed({"usr/local/bin/node": File(program(b"node.js/v20.9.0"), 0o755)})
+    upper = indexed({"usr/local/bin": Directory(), "usr/local": Directory()})
+    assert [package.name for package in assemble("sha256:image", [lower, upper]).packages] == ["node"]
 
 
 def test_busybox_is_named_where_it_is_not_under_each_applet() -> None:

@@ -27,7 +27,11 @@ def index(fake: FakeLayer, budget: Budget | None = None) -> LayerIndex:
 
 
 def names(found: LayerIndex) -> list[str]:
-    content = zstandard.ZstdDecompressor().decompressobj().decompress(found.names)
+    return unpacked(found.names)
+
+
+def unpacked(paths: bytes) -> list[str]:
+    content = zstandard.ZstdDecompressor().decompressobj().decompress(paths)
     return content.decode().split("\0")[:-1]
 
 
@@ -106,9 +110,10 @@ def test_the_order_of_duplicates_counts() -> None:
     assert index(layer([(path, "{"), (path, MODULE)])).problems == ()
 
 
-def test_directories_in_the_place_of_a_wanted_file_are_noted() -> None:
+def test_directories_are_named_apart_from_files() -> None:
     found = index(layer({"a/node_modules/x/package.json": Directory(), "b": Directory()}))
-    assert found.directories == ("a/node_modules/x/package.json",)
+    assert unpacked(found.directories) == ["a/node_modules/x/package.json", "b"]
+    assert names(found) == []
 
 
 def test_a_collector_that_fails_costs_only_its_file(monkeypatch: pytest.MonkeyPatch) -> None:

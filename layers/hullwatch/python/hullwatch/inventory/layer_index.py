@@ -86,8 +86,8 @@ class LayerIndex(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     whiteouts: tuple[str, ...] = ()
     #: Directories that it empties first.
     opaque: tuple[str, ...] = ()
-    #: Directories that stand where a wanted file could have been.
-    directories: tuple[str, ...] = ()
+    #: Its directories, in the same form as ``names``: each takes the place of a file of the same path.
+    directories: bytes = b""
     #: The path of everything that is no directory, in the order of the archive: zstd over NUL-terminated
     #: UTF-8. Any of them replaces what the layers below have there, a whole directory included.
     names: bytes = b""
@@ -143,7 +143,7 @@ class _Builder:
         self._problems: dict[str, list[Problem]] = {}
         self._whiteouts: list[str] = []
         self._opaque: list[str] = []
-        self._directories: set[str] = set()
+        self._directories = _Names(self._allowance)
         self._names = _Names(self._allowance)
         self._setuid, self._setgid, self._world_writable, self._capabilities = (_PathList() for _ in range(4))
 
@@ -152,9 +152,8 @@ class _Builder:
         if entry.kind == "directory":
             if entry.mode & _WORLD_WRITABLE and not entry.mode & _STICKY:
                 self._world_writable.add(path)
-            if self._table.find(path):
-                self._forget(path)
-                self._directories.add(path)
+            self._forget(path)
+            self._directories.add(path)
             return
         directory, _, name = path.rpartition("/")
         if name.startswith(_WHITEOUT):
@@ -163,12 +162,9 @@ class _Builder:
         self._names.add(path)
         if entry.kind == "file":
             self._add_facts(entry)
+        self._forget(path)
         if wanted_by := self._table.find(path):
-            self._forget(path)
-            self._directories.discard(path)
             self._collect(entry, wanted_by)
-        elif path in self._documents or path in self._problems:
-            self._forget(path)
         if entry.kind == "file" and not entry.sparse and not wanted_by and _is_program(entry):
             self._collect_program(entry)
         elif entry.kind == "hardlink" and not wanted_by and entry.link in self._documents:
@@ -191,7 +187,7 @@ class _Builder:
             ),
             whiteouts=tuple(self._whiteouts),
             opaque=tuple(self._opaque),
-            directories=tuple(sorted(self._directories)),
+            directories=self._directories.finish(),
             names=self._names.finish(),
             setuid=self._setuid.finish(),
             setgid=self._setgid.finish(),

@@ -154,14 +154,15 @@ class _Overlay:
         places = {place for path in self._files for place in _with_parents(path)}
         deleted = places.intersection(layer.whiteouts)
         emptied = places.intersection(layer.opaque)
-        replaced = {name for names in _names(layer) for name in places.intersection(names)}
-        replaced.update(layer.directories)
-        if not (deleted or emptied or replaced):
+        replaced = {name for names in _names(layer.names) for name in places.intersection(names)}
+        # A directory leaves what is in it below.
+        covered = {name for names in _names(layer.directories) for name in self._files.keys() & names}
+        if not (deleted or emptied or replaced or covered):
             return
         for path in list(self._files):
             parents = list(_with_parents(path))
             is_deleted = not deleted.isdisjoint(parents) or not emptied.isdisjoint(parents[1:])
-            if is_deleted or path in replaced or not replaced.isdisjoint(parents[1:]):
+            if is_deleted or path in covered or not replaced.isdisjoint(parents):
                 file = self._files.pop(path)
                 if is_deleted:
                     self._note_deleted(path, file, layer.digest)
@@ -235,12 +236,12 @@ def _canonical(path: str) -> str:
     return f"usr/{path}" if path.partition("/")[0] in _MERGED_INTO_USR else path
 
 
-def _names(layer: LayerIndex) -> Iterator[list[str]]:
-    """The layer's names, some at a time."""
-    if not layer.names:
+def _names(compressed: bytes) -> Iterator[list[str]]:
+    """The paths of a layer, some at a time."""
+    if not compressed:
         return
     rest = b""
-    with zstandard.ZstdDecompressor().stream_reader(layer.names) as reader:
+    with zstandard.ZstdDecompressor().stream_reader(compressed) as reader:
         while piece := reader.read(_PIECE):
             *names, rest = (rest + piece).split(b"\0")
             yield [name.decode() for name in names]
