@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from hullwatch.inventory.collectors import conda, dotnet, java, php, r, ruby
+from hullwatch.inventory.collectors import conda, dotnet, java, node, php, r, ruby
+from hullwatch.inventory.dispatch import dispatch_table
 from hullwatch.inventory.package import Package
 from hullwatch.inventory.records import Collector, Unreadable
 
@@ -195,3 +196,52 @@ def test_a_table_of_contents_beyond_its_limit_is_reported(monkeypatch: pytest.Mo
 def test_what_is_no_archive_is_reported(content: bytes) -> None:
     with pytest.raises(Unreadable):
         list(java.parse("a.jar", content))
+
+
+PNP = r"""#!/usr/bin/env node
+/* eslint-disable */
+const RAW_RUNTIME_STATE =
+'{\
+  "packageRegistryData": [\
+    [null, [[null, {"packageLocation": "./", "packageDependencies": [["lodash", "npm:4.17.21"]]}]]],\
+    ["@babel/core", [\
+      ["npm:7.23.3", {\
+        "packageLocation": "./.yarn/cache/@babel-core-npm-7.23.3-3a4d1d4b4b-8cb0b9d1ab.zip/node_modules/@babel/core/",\
+        "linkType": "SOFT"\
+      }],\
+      ["virtual:1f2e#npm:7.23.3", {\
+        "packageLocation": "./.yarn/__virtual__/@babel-core-virtual-ab/0/cache/@babel-core-npm-7.23.3-3a4d1d4b4b-8cb0b9d1ab.zip/node_modules/@babel/core/"\
+      }]\
+    ]],\
+    ["lodash", [["npm:4.17.21", {\
+      "packageLocation": "../root/.yarn/berry/cache/lodash-npm-4.17.21-6382451519-10c0.zip/node_modules/lodash/"\
+    }]]],\
+    ["esbuild", [["npm:0.19.5", {\
+      "packageLocation": "./.yarn/unplugged/esbuild-npm-0.19.5-b25b8c2ca9/node_modules/esbuild/"\
+    }]]]\
+  ]\
+}';
+"""  # noqa: E501
+
+
+def test_modules_that_run_from_archives() -> None:
+    packages = list(node.parse("app/.pnp.cjs", PNP.encode()))
+    assert names(packages) == {"@babel/core": "7.23.3", "lodash": "4.17.21"}
+    assert len(packages) == 2
+    assert not any(package.declared_only for package in packages)
+
+
+def test_pnpms_store_has_modules_where_node_finds_them() -> None:
+    paths = [
+        "app/node_modules/.pnpm/express@4.18.2/node_modules/express/package.json",
+        "app/node_modules/.pnpm/@babel+core@7.23.3_supports-color@8.1.1/node_modules/@babel/core/package.json",
+    ]
+    assert [dispatch_table().find(path) for path in paths] == [[node], [node]]
+    found = [*node.parse(paths[0], b'{"name": "express", "version": "4.18.2"}')]
+    assert names(found) == {"express": "4.18.2"}
+    # The name of a module may be that of a directory of tests.
+    assert [
+        *node.parse(
+            "node_modules/.pnpm/test@3.3.0/node_modules/test/package.json", b'{"name":"test","version":"3"}'
+        )
+    ]

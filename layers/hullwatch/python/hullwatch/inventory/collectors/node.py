@@ -2,12 +2,14 @@
 
 Only what Node's module resolution would find: a direct child of ``node_modules`` (or of a scope in it), and
 Debian's own module directories. A ``package.json`` anywhere else is source code, a fixture or part of a
-module.
+module. pnpm's store (``node_modules/.pnpm``) has the same layout. Yarn's Plug'n'Play has no ``node_modules``: its
+resolver, ``.pnp.cjs``, says which archive of the cache every module is run from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -16,19 +18,25 @@ from hullwatch.inventory.package import Package
 from hullwatch.inventory.records import Unreadable
 
 NAME = "node"
-VERSION = 1
+VERSION = 2
 PATHS = (
     "**/node_modules/*/package.json",
     "**/node_modules/@*/*/package.json",
     "usr/share/nodejs/*/package.json",
     "usr/share/nodejs/@*/*/package.json",
+    "**/.pnp.cjs",
+    "**/.pnp.js",
+    "**/.pnp.data.json",
 )
-MAX_BYTES = 8 << 20
+MAX_BYTES = 32 << 20
 
 #: Directories in which a module keeps other modules for its own tests.
 _FIXTURES = {"__tests__", "test", "tests", "fixture", "fixtures", "example", "examples", "testdata", "spec"}
 _MAX_NAME = 214  # package.json(5)
 _MAX_VERSION = 256
+#: Plug'n'Play: where a module is, and an archive's name: slug, source, version, two checksums.
+_LOCATION = re.compile(r'"packageLocation":\s*"([^"]{1,1000})"')
+_ARCHIVE = re.compile(r"-npm-(\d.*)-[0-9a-f]{10}-\w+\.zip$")
 
 
 class _Manifest(msgspec.Struct):
@@ -42,7 +50,13 @@ _decoder = msgspec.json.Decoder(_Manifest)
 
 
 def parse(path: str, content: bytes) -> Iterable[Package]:
-    """The module that a ``package.json`` describes; nothing for one without a name or version."""
+    """The module that a ``package.json`` describes, or those that a resolver knows.
+
+    Nothing for one without a name or version.
+    """
+    if "/.pnp." in f"/{path}":
+        yield from _plugged(path, content.decode("utf-8", "replace"))
+        return
     if _is_fixture(path):
         return
     try:
@@ -61,6 +75,17 @@ def parse(path: str, content: bytes) -> Iterable[Package]:
         licenses=_licenses(manifest),
         locations=(path,),
     )
+
+
+def _plugged(path: str, text: str) -> Iterator[Package]:
+    """The modules in archives; those that are unpacked have a ``package.json`` to be found."""
+    seen: set[tuple[str, str]] = set()
+    for location in _LOCATION.findall(text):
+        archive, _, name = location.rstrip("/").rpartition("/node_modules/")
+        version = _ARCHIVE.search(archive.rpartition("/")[2])
+        if name and version and (module := (name, version[1])) not in seen:
+            seen.add(module)
+            yield Package(type="npm", name=name, version=version[1], locations=(path,))
 
 
 def _is_fixture(path: str) -> bool:
