@@ -13,6 +13,7 @@ from cyclonedx.spdx import is_supported_id
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from license_expression import get_spdx_licensing
+from packageurl import PackageURL
 
 from fakes.bills_of_materials import check_cyclonedx, check_spdx
 from hullwatch.images.image import Image, Platform
@@ -166,6 +167,40 @@ def test_the_image_and_its_distribution_in_spdx() -> None:
         *((root["SPDXID"], "CONTAINS", identifier) for identifier in contained),
     }
     assert document["creationInfo"]["created"] == "2024-05-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("repository", "purl"),
+    [
+        (
+            "registry.example/team/Shop",
+            f"pkg:oci/shop@{DIGEST}?arch=arm64&os=linux&repository_url=registry.example/team/Shop",
+        ),
+        ("shop.oci", f"pkg:oci/shop.oci@{DIGEST}?arch=arm64&os=linux"),
+    ],
+)
+def test_the_image_is_named_by_its_repository(repository: str, purl: str) -> None:
+    made_of = inventory(OPENSSL)
+    content = sbom.cyclonedx(image(), made_of, name="the shop", repository=repository, created=NOON)
+    check_cyclonedx(content)
+    root = json.loads(content)["metadata"]["component"]
+    assert (root["name"], PackageURL.from_string(root["purl"])) == ("the shop", PackageURL.from_string(purl))
+
+    content = sbom.spdx(image(), made_of, name="the shop", repository=repository, created=NOON)
+    check_spdx(content)
+    (reference,) = element(json.loads(content), "the shop")["externalRefs"]
+    assert reference["referenceLocator"] == root["purl"]
+
+
+def test_what_a_distribution_owns_is_said_but_no_part() -> None:
+    owned = with_names([npm("left-pad", locations=("usr/share/nodejs/left-pad/package.json",))], DEBIAN)
+    made_of = msgspec.structs.replace(inventory(OPENSSL), evidence=tuple(owned))
+    line = "pkg:npm/left-pad@1.0.0 at usr/share/nodejs/left-pad/package.json"
+
+    document = cyclonedx(made_of)
+    assert properties(document["metadata"]["component"])["image:owned-by-distribution"] == line
+    assert {part["name"] for part in document["components"]} == {"debian", "libssl3"}
+    assert f"owned by a package of the distribution: {line}" in element(spdx(made_of), DIGEST)["comment"]
 
 
 def test_what_was_not_read_makes_the_document_incomplete() -> None:

@@ -153,7 +153,9 @@ def _print(
         from hullwatch.inventory import sbom
 
         make = sbom.cyclonedx if form is Format.cyclonedx else sbom.spdx
-        emit(make(reading.image, reading.inventory).decode(), output)
+        name, repository = _named(target)
+        document = make(reading.image, reading.inventory, name=name, repository=repository)
+        emit(document.decode(), output)
         return
     if form is Format.asff:
         import json
@@ -178,6 +180,16 @@ def _print(
         emit(json.dumps(to_sarif(report, __version__), indent=2), output)
     else:
         emit(report.model_dump_json(indent=2), output)
+
+
+def _named(target: str) -> tuple[str, str]:
+    """What a bill of materials calls the image, and its repository; a local one has the name of its file."""
+    from hullwatch.images.reference import parse_target
+
+    wanted = parse_target(target)
+    if wanted.kind == "registry":
+        return str(wanted), f"{wanted.host}/{wanted.repository}"
+    return str(wanted), Path(wanted.path).resolve().name
 
 
 def _rounded(timings: dict[str, float]) -> dict[str, float]:

@@ -2,8 +2,8 @@
 
 Only what Node's module resolution would find: a direct child of ``node_modules`` (or of a scope in it), and
 Debian's own module directories. A ``package.json`` anywhere else is source code, a fixture or part of a
-module. pnpm's store (``node_modules/.pnpm``) has the same layout. Yarn's Plug'n'Play has no ``node_modules``: its
-resolver, ``.pnp.cjs``, says which archive of the cache every module is run from.
+module. pnpm's store (``node_modules/.pnpm``) has the same layout. Yarn's Plug'n'Play has no ``node_modules``:
+its resolver, ``.pnp.cjs``, says which archive of the cache every module is run from.
 """
 
 from __future__ import annotations

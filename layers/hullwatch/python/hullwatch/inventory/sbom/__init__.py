@@ -15,20 +15,33 @@ if TYPE_CHECKING:
 
 
 def cyclonedx(
-    image: Image, inventory: Inventory, *, name: str = "", created: datetime | None = None
+    image: Image,
+    inventory: Inventory,
+    *,
+    name: str = "",
+    repository: str = "",
+    created: datetime | None = None,
 ) -> bytes:
     """A CycloneDX 1.6 document (ECMA-424) in JSON.
 
-    ``name`` is what the image is called, by default its digest. ``created`` is the time that the document
-    states, with its time zone; by default now.
+    ``name`` is what the image is called, by default its digest. ``repository`` is where it is kept, with the
+    host if there is one; the image's purl is made of it. ``created`` is the time that the document states,
+    with its time zone; by default now.
     """
     from hullwatch.inventory.sbom.cyclonedx_document import write
 
-    return write(image, inventory, name, created)
+    return write(image, inventory, name, repository, created)
 
 
-def spdx(image: Image, inventory: Inventory, *, name: str = "", created: datetime | None = None) -> bytes:
+def spdx(
+    image: Image,
+    inventory: Inventory,
+    *,
+    name: str = "",
+    repository: str = "",
+    created: datetime | None = None,
+) -> bytes:
     """An SPDX 2.3 document in JSON. Parameters as for :func:`cyclonedx`."""
     from hullwatch.inventory.sbom.spdx_document import write
 
-    return write(image, inventory, name, created)
+    return write(image, inventory, name, repository, created)

@@ -100,10 +100,10 @@ class _Bom(_Record, frozen=True, kw_only=True):
     compositions: tuple[_Composition, ...]
 
 
-def write(image: Image, inventory: Inventory, name: str, created: datetime | None) -> bytes:
+def write(image: Image, inventory: Inventory, name: str, repository: str, created: datetime | None) -> bytes:
     """The document; see :func:`hullwatch.inventory.sbom.cyclonedx`."""
     omissions = subjects.omissions(image, inventory)
-    root = _image(image, inventory, name, omissions)
+    root = _image(image, inventory, name, repository, omissions)
     packages = (_package(reference, package) for reference, package in subjects.with_references(inventory))
     parts = (*_operating_system(inventory.os), *packages)
     tool = _Component(type="application", name=subjects.TOOL, version=subjects.TOOL_VERSION)
@@ -130,7 +130,9 @@ def write(image: Image, inventory: Inventory, name: str, created: datetime | Non
     return msgspec.json.format(msgspec.json.encode(bom), indent=2)
 
 
-def _image(image: Image, inventory: Inventory, name: str, omissions: Iterable[str]) -> _Component:
+def _image(
+    image: Image, inventory: Inventory, name: str, repository: str, omissions: Iterable[str]
+) -> _Component:
     digest = inventory.digest
     encoded = subjects.sha256(digest)
     return _Component(
@@ -139,11 +141,13 @@ def _image(image: Image, inventory: Inventory, name: str, omissions: Iterable[st
         name=name or digest,
         version=digest,
         hashes=(_Hash(alg="SHA-256", content=encoded),) if encoded else (),
+        purl=subjects.image_purl(image, repository),
         properties=(
             _property("image:platform", str(image.platform)),
             _property("image:config-digest", image.config_digest),
             *(_property(f"image:layer:{number}", layer) for number, layer in enumerate(inventory.layers)),
             *(_property("image:foreign-layer", layer) for layer in image.foreign_layers),
+            *(_property("image:owned-by-distribution", line) for line in subjects.owned(inventory)),
             *(_property("omission", line) for line in omissions),
         ),
     )

@@ -86,7 +86,7 @@ class _Document(_Record, frozen=True, kw_only=True):
     has_extracted_licensing_infos: tuple[_ExtractedLicense, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
-def write(image: Image, inventory: Inventory, name: str, created: datetime | None) -> bytes:
+def write(image: Image, inventory: Inventory, name: str, repository: str, created: datetime | None) -> bytes:
     """The document; see :func:`hullwatch.inventory.sbom.spdx`."""
     omissions = subjects.omissions(image, inventory)
     packages = [_package(reference, package) for reference, package in subjects.with_references(inventory)]
@@ -101,7 +101,7 @@ def write(image: Image, inventory: Inventory, name: str, created: datetime | Non
             creators=(f"Tool: {subjects.TOOL}-{subjects.TOOL_VERSION}",),
         ),
         comment="\n".join(["Incomplete:", *omissions]) if omissions else msgspec.UNSET,
-        packages=(_image(image, inventory, title), *parts),
+        packages=(_image(image, inventory, title, repository), *parts),
         relationships=tuple(_relationships(parts, incomplete=bool(omissions))),
         has_extracted_licensing_infos=tuple(_extracted(texts)) or msgspec.UNSET,
     )
@@ -120,14 +120,16 @@ def _relationships(parts: list[_Element], *, incomplete: bool) -> Iterator[_Rela
         )
 
 
-def _image(image: Image, inventory: Inventory, name: str) -> _Element:
+def _image(image: Image, inventory: Inventory, name: str, repository: str) -> _Element:
     encoded = subjects.sha256(inventory.digest)
     lines = [
         f"platform: {image.platform}",
         f"configuration: {image.config_digest}",
         *(f"layer {number}: {digest}" for number, digest in enumerate(inventory.layers)),
         *(f"layer not read: {digest}" for digest in image.foreign_layers),
+        *(f"owned by a package of the distribution: {line}" for line in subjects.owned(inventory)),
     ]
+    purl = subjects.image_purl(image, repository)
     return _Element(
         spdx_id=_IMAGE,
         name=name,
@@ -135,6 +137,7 @@ def _image(image: Image, inventory: Inventory, name: str) -> _Element:
         primary_package_purpose="CONTAINER",
         comment="\n".join(lines),
         checksums=(_Checksum(algorithm="SHA256", checksum_value=encoded),) if encoded else msgspec.UNSET,
+        external_refs=_purl(purl),
     )
 
 
@@ -151,9 +154,6 @@ def _operating_system(os: OsRelease) -> Iterator[_Element]:
 
 def _package(reference: str, package: Package) -> _Element:
     vendor = " ".join(package.vendor.split())
-    purl = _ExternalReference(
-        reference_category="PACKAGE-MANAGER", reference_type="purl", reference_locator=package.purl
-    )
     return _Element(
         spdx_id=f"SPDXRef-Package-{_identifier(reference)}",
         name=package.name,
@@ -162,7 +162,17 @@ def _package(reference: str, package: Package) -> _Element:
         supplier=f"Organization: {vendor}" if vendor else _NO_ASSERTION,
         source_info="\n".join(_source_info(package)) or msgspec.UNSET,
         license_declared=_declared(package.licenses),
-        external_refs=(purl,) if package.purl else msgspec.UNSET,
+        external_refs=_purl(package.purl),
+    )
+
+
+def _purl(purl: str) -> tuple[_ExternalReference, ...] | msgspec.UnsetType:
+    if not purl:
+        return msgspec.UNSET
+    return (
+        _ExternalReference(
+            reference_category="PACKAGE-MANAGER", reference_type="purl", reference_locator=purl
+        ),
     )
 
 

@@ -30,6 +30,32 @@ def sha256(digest: str) -> str:
     return encoded if algorithm == "sha256" and len(encoded) == 64 else ""
 
 
+def image_purl(image: Image, repository: str) -> str:
+    """The image's purl: type ``oci``, named by the last part of its repository; nothing without one."""
+    from packageurl import PackageURL
+
+    name = repository.rpartition("/")[2]
+    if not name:
+        return ""
+    qualifiers = {
+        "arch": image.platform.architecture,
+        "os": image.platform.os,
+        "repository_url": repository if repository != name else "",
+    }
+    return PackageURL(
+        type="oci",
+        name=name.lower(),
+        version=image.digest,
+        qualifiers={key: value for key, value in qualifiers.items() if value},
+    ).to_string()
+
+
+def owned(inventory: Inventory) -> Iterator[str]:
+    """What was found of packages for which a distribution's package speaks, one line each."""
+    for package in inventory.evidence:
+        yield f"{package.purl or package.name} at {', '.join(package.locations)}"
+
+
 def with_references(inventory: Inventory) -> Iterator[tuple[str, Package]]:
     """Every package once, with a name that is unique within a document: its purl, numbered if need be."""
     seen: dict[str, int] = {}
