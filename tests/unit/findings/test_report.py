@@ -12,6 +12,7 @@ from fakes.matches import KEV, NOW, deb, digest, match, pypi
 from hullwatch.findings.report import LookupReport, ScanReport, lookup_report, scan_report
 from hullwatch.findings.sarif import to_sarif
 from hullwatch.findings.standalone import findings_of_image
+from hullwatch.inventory.image_facts import BaseImage, ImageFacts
 from hullwatch.inventory.package import Inventory, OsRelease, Package, Problem
 from hullwatch.settings import FindingSettings
 
@@ -28,7 +29,16 @@ MATCHES = [
     match(OPENSSL, "CVE-2023-0001", severity="critical", exploited=KEV, epss=0.62),
     match(UNKNOWN, "CVE-2023-0001", severity="critical", exploited=KEV, epss=0.62),
 ]
-REPORT = scan_report("oci:app", "linux/amd64", INVENTORY, MATCHES, {"read": 1.5})
+FACTS = ImageFacts(
+    digest=digest("image-1"),
+    platform="linux/amd64",
+    layers=3,
+    compressed_bytes=1000,
+    uncompressed_bytes=2500,
+    created="2024-05-01T12:00:00Z",
+    base=BaseImage(source="history", layers=1),
+)
+REPORT = scan_report("oci:app", FACTS, INVENTORY, MATCHES, {"read": 1.5})
 
 
 def test_the_report_has_the_documented_shape() -> None:
@@ -48,6 +58,12 @@ def test_the_report_has_the_documented_shape() -> None:
         "digest": digest("image-1"),
         "platform": "linux/amd64",
         "os": {"id": "debian", "version": "12", "name": "Debian GNU/Linux"},
+        "created": "2024-05-01T12:00:00Z",
+        "layers": 3,
+        "compressed_bytes": 1000,
+        "uncompressed_bytes": 2500,
+        "user": None,
+        "base": {"source": "history", "name": None, "digest": None, "layers": 1},
     }
     assert document["packages"][0] == {
         "purl": "pkg:pypi/django@4.2.1",
@@ -107,7 +123,7 @@ def test_what_is_not_known_is_null_and_never_empty() -> None:
 
 
 def test_an_image_without_a_distribution() -> None:
-    report = scan_report("oci:scratch", "linux/amd64", Inventory(digest=digest("x")), [], {})
+    report = scan_report("oci:scratch", FACTS, Inventory(digest=digest("x")), [], {})
     assert report.image.os is None
     assert report.complete is True
 

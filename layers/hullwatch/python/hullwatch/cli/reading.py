@@ -15,6 +15,7 @@ from hullwatch.images.image import Image, Layer, Platform
 from hullwatch.images.opening import load_image, open_source
 from hullwatch.images.reference import Target
 from hullwatch.images.sources import Source
+from hullwatch.inventory.image_facts import ImageFacts, image_facts
 from hullwatch.inventory.layer_index import LayerIndex, decode, encode, index_layer
 from hullwatch.inventory.overlay import assemble
 from hullwatch.inventory.package import Inventory, Problem
@@ -31,6 +32,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     image: Image
     inventory: Inventory
+    facts: ImageFacts
     seconds: dict[str, float]
 
 
@@ -52,13 +54,14 @@ def read_image(
         seconds[index.digest] = spent
         if progress:
             progress(number, len(layers))
-    inventory = assemble(image.digest, [found[layer.descriptor.digest] for layer in image.layers])
+    indexes = [found[layer.descriptor.digest] for layer in image.layers]
+    inventory = assemble(image.digest, indexes)
     foreign = tuple(
         Problem(reason="FOREIGN_LAYER", detail="kept out of the registry, and not read", layer=digest)
         for digest in image.foreign_layers
     )
     inventory = msgspec.structs.replace(inventory, problems=inventory.problems + foreign)
-    return Reading(image=image, inventory=inventory, seconds=seconds)
+    return Reading(image=image, inventory=inventory, facts=image_facts(image, indexes), seconds=seconds)
 
 
 def source_of(target: Target) -> Source:

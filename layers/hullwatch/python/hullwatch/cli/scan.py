@@ -170,7 +170,7 @@ def _print(
         return
     from hullwatch.findings.report import scan_report
 
-    report = scan_report(target, str(reading.image.platform), reading.inventory, matches, _rounded(timings))
+    report = scan_report(target, reading.facts, reading.inventory, matches, _rounded(timings))
     if form is Format.sarif:
         import json
 

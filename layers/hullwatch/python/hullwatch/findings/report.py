@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hullwatch.advisories.model import SEVERITIES, Match, Severity, Status
+from hullwatch.inventory.image_facts import BaseImage, ImageFacts
 from hullwatch.inventory.package import Inventory, OsRelease, Package, Problem
 
 
@@ -27,6 +28,17 @@ class OperatingSystem(_Model):
     name: str | None = Field(default=None, description="Name for people.")
 
 
+class Base(_Model):
+    """What the image was probably built on."""
+
+    source: Literal["label", "layers", "history"] = Field(
+        description="What says so: a label, a known image's layers, or only where the history shows its end."
+    )
+    name: str | None = None
+    digest: str | None = None
+    layers: int | None = Field(default=None, description="How many of the lowest layers are the base's.")
+
+
 class ImageSummary(_Model):
     """The image that was scanned."""
 
@@ -34,6 +46,12 @@ class ImageSummary(_Model):
     digest: str = Field(description="Digest of the platform's manifest.")
     platform: str = Field(description="os/architecture[/variant] in Go's spelling.")
     os: OperatingSystem | None = Field(default=None, description="Null when no distribution was recognised.")
+    created: str | None = Field(default=None, description="As the image says, RFC 3339.")
+    layers: int = Field(description="Layers that were read.")
+    compressed_bytes: int = Field(description="Bytes of all layers as a registry stores them.")
+    uncompressed_bytes: int = Field(description="Bytes of all layers, unpacked as archives.")
+    user: str | None = Field(default=None, description="Whom it runs as; null is root.")
+    base: Base | None = Field(default=None, description="Null when nothing says what it was built on.")
 
 
 class PackageEntry(_Model):
@@ -133,7 +151,7 @@ class LookupReport(_Model):
 
 def scan_report(
     reference: str,
-    platform: str,
+    facts: ImageFacts,
     inventory: Inventory,
     matches: Iterable[Match],
     timings: Mapping[str, float],
@@ -143,8 +161,14 @@ def scan_report(
         image=ImageSummary(
             reference=reference,
             digest=inventory.digest,
-            platform=platform,
+            platform=facts.platform,
             os=_operating_system(inventory.os),
+            created=facts.created or None,
+            layers=facts.layers,
+            compressed_bytes=facts.compressed_bytes,
+            uncompressed_bytes=facts.uncompressed_bytes,
+            user=facts.config.user or None,
+            base=_base(facts.base),
         ),
         packages=[_package(package) for package in sorted(inventory.packages, key=_package_order)],
         vulnerabilities=[_vulnerability(match) for match in sorted(matches, key=_match_order)],
@@ -169,6 +193,17 @@ def lookup_report(purl: str, matches: Iterable[Match]) -> LookupReport:
             severity=vulnerability.severity,
         )
     return LookupReport(purl=purl, vulnerabilities=list(entries.values()))
+
+
+def _base(base: BaseImage | None) -> Base | None:
+    if base is None:
+        return None
+    return Base(
+        source=base.source,
+        name=base.name or None,
+        digest=base.digest or None,
+        layers=base.layers or None,
+    )
 
 
 def _operating_system(release: OsRelease) -> OperatingSystem | None:
