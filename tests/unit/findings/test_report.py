@@ -72,6 +72,7 @@ def test_the_report_has_the_documented_shape() -> None:
         "ecosystem": "PyPI",
         "locations": ["app/Django-4.2.1.dist-info/METADATA"],
         "layer": digest("app"),
+        "declared_only": False,
     }
     assert document["complete"] is False
     assert document["issues"] == [

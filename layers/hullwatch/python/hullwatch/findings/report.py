@@ -55,7 +55,7 @@ class ImageSummary(_Model):
 
 
 class PackageEntry(_Model):
-    """One installed package."""
+    """One package that is installed, or that a lock file declares."""
 
     purl: str | None = Field(default=None, description="Package URL; null when the package type has none.")
     name: str
@@ -63,6 +63,9 @@ class PackageEntry(_Model):
     ecosystem: str | None = Field(default=None, description="OSV's name; null when no advisories can apply.")
     locations: list[str] = Field(description="Files that bear witness, relative to the image's root.")
     layer: str | None = Field(default=None, description="Digest of the layer that brought it.")
+    declared_only: bool = Field(
+        default=False, description="Named by a lock file, and not seen installed anywhere."
+    )
 
 
 class Rating(_Model):
@@ -224,6 +227,7 @@ def _package(package: Package) -> PackageEntry:
         ecosystem=package.ecosystem or None,
         locations=list(package.locations),
         layer=package.layer or None,
+        declared_only=package.declared_only,
     )
 
 
