@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from fakes.feeds import NOW, Mirror, osv_record, python
+from fakes.feeds import NOW, Mirror, apk, osv_record, python
 from hullwatch.advisories import build as building
 from hullwatch.advisories import store
 from hullwatch.advisories.match import Advisories
 from hullwatch.errors import ConfigurationError, FeedInvalid
+from hullwatch.inventory.package import Package
 
 RECORDS = [
     osv_record(f"PYSEC-{n}", "PyPI", f"package-{n}", ("introduced", "0"), ("fixed", "2.0")) for n in range(40)
@@ -75,6 +76,51 @@ def test_a_reordered_feed_is_the_same_generation(built: Mirror) -> None:
 def test_a_withdrawn_record_leaves(built: Mirror) -> None:
     built.osv("PyPI", {**RECORDS[0], "withdrawn": "2026-05-31T00:00:00Z"}, *RECORDS[1:])
     assert built.ids(python("package-0", "1.0"), python("package-1", "1.0")) == ["PYSEC-1"]
+
+
+def test_a_vulnerability_has_one_name_over_all_feeds(mirror: Mirror) -> None:
+    everything = ("introduced", "0")
+    mirror.osv("npm", osv_record("GHSA-aaaa-bbbb-cccc", "npm", "left", everything))
+    mirror.osv(
+        "PyPI",
+        osv_record("PYSEC-1", "PyPI", "left", everything, aliases=["GHSA-aaaa-bbbb-cccc", "CVE-2026-0001"]),
+    )
+    mirror.osv("Go", osv_record("GO-1", "Go", "example.com/left", everything, aliases=["CVE-2026-0002"]))
+    mirror.alpine("v3.16", {"left": {"9-r0": ["GHSA-aaaa-bbbb-cccc"]}})
+    assert (
+        mirror.ids(
+            Package(type="npm", name="left", version="1.0.0", ecosystem="npm"),
+            python("left", "1.0"),
+            apk("left", "1-r0"),
+        )
+        == ["CVE-2026-0001"] * 3
+    )
+
+    # A feed that learns of another name changes the shards that speak of it, and no others.
+    mirror.osv("Go", osv_record("GO-1", "Go", "example.com/left", everything, aliases=["CVE-2026-0003"]))
+    assert mirror.build().compiled == ("go",)
+    mirror.osv(
+        "PyPI",
+        osv_record("PYSEC-1", "PyPI", "left", everything, aliases=["GHSA-aaaa-bbbb-cccc", "CVE-2026-0004"]),
+    )
+    assert set(mirror.build().compiled) == {"npm", "pypi", "alpine-v3.16"}
+
+
+def test_an_advisory_for_two_cves_is_two_vulnerabilities(mirror: Mirror) -> None:
+    mirror.osv(
+        "PyPI",
+        osv_record(
+            "PYSEC-1", "PyPI", "left", ("introduced", "0"), aliases=["CVE-2026-0001", "CVE-2026-0002"]
+        ),
+        osv_record("GHSA-bbbb", "PyPI", "left", ("introduced", "0"), aliases=["CVE-2026-0002"]),
+    )
+    one, two = mirror.matches(python("left", "1.0"))
+    assert (one.vulnerability.id, one.vulnerability.aliases) == ("CVE-2026-0001", ())
+    assert (two.vulnerability.id, two.vulnerability.aliases) == ("CVE-2026-0002", ("GHSA-bbbb",))
+    assert [[s.advisory for s in match.statements] for match in (one, two)] == [
+        ["PYSEC-1"],
+        ["GHSA-bbbb", "PYSEC-1"],
+    ]
 
 
 def truncated(mirror: Mirror) -> None:

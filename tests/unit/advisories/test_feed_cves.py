@@ -148,10 +148,10 @@ def test_a_rejected_cve_is_no_vulnerability_any_more(vulnerable: Mirror) -> None
     assert vulnerable.ids(python("a", "1")) == []
 
 
-def test_a_group_with_another_living_cve_stays(mirror: Mirror) -> None:
+def test_another_cve_of_the_same_advisory_stays(mirror: Mirror) -> None:
     mirror.osv(
         "PyPI",
         osv_record("PYSEC-1", "PyPI", "a", ("introduced", "0"), aliases=["CVE-2026-0001", "CVE-2026-0002"]),
     )
     mirror.cve5(cve("CVE-2026-0001", [], state="REJECTED"))
-    assert mirror.ids(python("a", "1")) == ["CVE-2026-0001"]
+    assert mirror.ids(python("a", "1")) == ["CVE-2026-0002"]

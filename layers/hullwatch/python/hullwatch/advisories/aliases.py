@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 _CVE = re.compile(r"CVE-(\d{4})-(\d{4,9})")
 
 
@@ -36,34 +38,103 @@ def shown(identifiers: Iterable[str]) -> str:
     return min(identifiers, key=preference)
 
 
+class Spoken(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An identifier that the records of a shard use, and what one of them says it is also called."""
+
+    shard: str
+    identifier: str
+    aliases: tuple[str, ...] = ()
+
+
+#: One alias statement: an identifier and its other names.
+Statement = tuple[str, tuple[str, ...]]
+
+
 class Groups:
-    """The transitive closure of alias statements: a union-find over identifiers."""
+    """The closure of alias statements, in which no two CVEs ever become one.
+
+    A CVE is one mistake, so what links two of them (an advisory for both, or a chain of aliases) names both.
+    """
 
     def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
+        self._beside: dict[str, set[str]] = {}
 
     def join(self, identifier: str, aliases: Iterable[str]) -> None:
-        """Note that ``identifier`` and every alias name the same mistake."""
-        root = self._root(identifier)
+        """Note that ``identifier`` is also called by its aliases."""
+        beside = self._beside.setdefault(identifier, set())
         for alias in aliases:
-            other = self._root(alias)
-            if other != root:
-                # The lower name becomes the root, so that the order of the feed does not matter.
-                root, other = min(root, other), max(root, other)
-                self._parent[other] = root
+            beside.add(alias)
+            self._beside.setdefault(alias, set()).add(identifier)
+
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Identifier -> the vulnerabilities it stands for, under the names they are shown by.
+
+        One, unless its group holds several CVEs: then the nearest of them, or all that are equally near.
+        """
+        named: dict[str, tuple[str, ...]] = {}
+        for group in self.members():
+            cves = [member for member in group if is_cve(member)]
+            if len(cves) < 2:
+                name = shown(group)
+                named.update((member, (name,)) for member in group)
+            else:
+                named.update(self._nearest(cves))
+        return named
 
     def members(self) -> Iterator[list[str]]:
-        """Every group, sorted inside and among each other."""
-        groups: dict[str, list[str]] = {}
-        for identifier in sorted(self._parent):
-            groups.setdefault(self._root(identifier), []).append(identifier)
-        yield from groups.values()
+        """Every connected group, sorted inside and among each other."""
+        seen: set[str] = set()
+        for identifier in sorted(self._beside):
+            if identifier in seen:
+                continue
+            seen.add(identifier)
+            group = [identifier]
+            for member in group:
+                for other in self._beside[member] - seen:
+                    seen.add(other)
+                    group.append(other)
+            yield sorted(group)
 
-    def _root(self, identifier: str) -> str:
-        parent = self._parent
-        root = parent.setdefault(identifier, identifier)
-        while root != parent[root]:
-            root = parent[root]
-        while identifier != root:
-            parent[identifier], identifier = root, parent[identifier]
-        return root
+    def _nearest(self, cves: list[str]) -> dict[str, tuple[str, ...]]:
+        named: dict[str, tuple[str, ...]] = {cve: (cve,) for cve in cves}
+        frontier = named
+        while frontier:
+            reached: dict[str, set[str]] = {}
+            for member, names in frontier.items():
+                for other in self._beside[member] - named.keys():
+                    reached.setdefault(other, set()).update(names)
+            frontier = {member: tuple(sorted(names)) for member, names in reached.items()}
+            named |= frontier
+        return named
+
+
+def said_elsewhere(spoken: Iterable[Spoken]) -> dict[str, tuple[Statement, ...]]:
+    """What each shard has to hear from the others, so that all of them form the same groups.
+
+    Shard -> the alias statements of other shards in every group that it speaks of, sorted. A shard whose
+    groups nobody else speaks of is left out, so that it is compiled again for its own records alone.
+    """
+    groups = Groups()
+    alone: list[Spoken] = []
+    said: dict[Statement, set[str]] = {}
+    for entry in spoken:
+        if entry.aliases:
+            groups.join(entry.identifier, entry.aliases)
+            said.setdefault((entry.identifier, entry.aliases), set()).add(entry.shard)
+        else:
+            alone.append(entry)
+    group_of = {member: number for number, group in enumerate(groups.members()) for member in group}
+    statements: dict[int, list[Statement]] = {}
+    listeners: dict[int, set[str]] = {}
+    for statement, shards in said.items():
+        number = group_of[statement[0]]
+        statements.setdefault(number, []).append(statement)
+        listeners.setdefault(number, set()).update(shards)
+    for entry in alone:
+        if entry.identifier in group_of:
+            listeners[group_of[entry.identifier]].add(entry.shard)
+    heard: dict[str, list[Statement]] = {}
+    for number, shards in listeners.items():
+        for shard in shards if len(shards) > 1 else ():
+            heard.setdefault(shard, []).extend(s for s in statements[number] if shard not in said[s])
+    return {shard: tuple(sorted(heard[shard])) for shard in sorted(heard) if heard[shard]}

@@ -23,7 +23,8 @@ from typing import TypeVar
 import msgspec
 import zstandard
 
-from hullwatch.advisories import ecosystems, shards, store
+from hullwatch.advisories import aliases, ecosystems, shards, store
+from hullwatch.advisories.aliases import Spoken
 from hullwatch.advisories.feeds import FEEDS
 from hullwatch.advisories.record import Advisory, Affected, Enrichment, Reading, Record
 from hullwatch.advisories.store import DocumentState, Manifest, ShardState
@@ -35,6 +36,8 @@ _MAY_LOSE_AT_LEAST = 10
 #: More invalid entries than this share, or than three of them, and the document is not of its feed's schema.
 _MAY_BE_INVALID = 0.01
 _MAY_BE_INVALID_AT_LEAST = 3
+#: Raised whenever the same records would go to other parts.
+_PARTS = 1
 _PART_LEVEL = 1
 _SHARD_LEVEL = 12
 _LENGTH = struct.Struct(">I")
@@ -205,8 +208,12 @@ def _read_document(task: _Read) -> _ReadOutcome:
             failure += f"; the copy of {known.read[:10]} stays in use"
         kept = None if known is None else msgspec.structs.replace(known, failure=str(error))
         return _ReadOutcome(feed=task.feed, document=task.document, state=kept, failure=failure)
-    fresh = known is None or (state.sha256, state.reader) != (known.sha256, known.reader)
+    fresh = known is None or _version(state) != _version(known)
     return _ReadOutcome(feed=task.feed, document=task.document, state=state, fresh=fresh)
+
+
+def _version(state: DocumentState) -> tuple[str, int, int]:
+    return state.sha256, state.reader, state.layout
 
 
 def _read_into_parts(task: _Read) -> DocumentState:
@@ -218,7 +225,7 @@ def _read_into_parts(task: _Read) -> DocumentState:
         raise FeedInvalid(f"not readable: {error.strerror}") from error
     if (
         known is not None
-        and (known.sha256, known.reader) == (sha256, feed.VERSION)
+        and _version(known) == (sha256, feed.VERSION, _PARTS)
         and all((task.parts / _part_name(digest)).exists() for digest in _digests(known))
     ):
         return msgspec.structs.replace(known, failure="")
@@ -245,6 +252,7 @@ def _read_into_parts(task: _Read) -> DocumentState:
     return DocumentState(
         feed=task.feed,
         reader=feed.VERSION,
+        layout=_PARTS,
         sha256=sha256,
         bytes=task.file.stat().st_size,
         entries=log.entries,
@@ -281,7 +289,7 @@ def check(log: Reading, known: DocumentState | None) -> None:
         raise FeedInvalid(f"is of {log.date or 'no date'}, older than {known.date}")
 
 
-def _by_shard(record: Record) -> Iterator[tuple[str, Record]]:
+def _by_shard(record: Record) -> Iterator[tuple[str, Record | Spoken]]:
     if isinstance(record, Enrichment):
         yield ecosystems.ENRICHMENT, record
         return
@@ -290,6 +298,11 @@ def _by_shard(record: Record) -> Iterator[tuple[str, Record]]:
         by_shard.setdefault(ecosystems.shard(affected.ecosystem), []).append(affected)
     for shard, entries in by_shard.items():
         yield shard, msgspec.structs.replace(record, affected=tuple(entries))
+        if not record.covers:
+            yield ecosystems.ALIASES, Spoken(shard, record.id, record.aliases)
+        for name in record.covers:
+            if not aliases.is_cve(name):
+                yield ecosystems.ALIASES, Spoken(shard, name)
 
 
 def _keep_vanished(
@@ -329,7 +342,7 @@ class _PartWriter:
         self._digest = hashlib.sha256()
         self._encoder = msgspec.msgpack.Encoder()
 
-    def write(self, record: Record | _Voided) -> None:
+    def write(self, record: Record | Spoken | _Voided) -> None:
         data = self._encoder.encode(record)
         data = _LENGTH.pack(len(data)) + data
         self._digest.update(data)
@@ -378,10 +391,9 @@ class _Compile(msgspec.Struct, frozen=True, kw_only=True):
     output: Path
     parts: tuple[_Part, ...]
     feeds: tuple[str, ...]
+    #: What other shards say about aliases of what this one speaks of.
+    elsewhere: tuple[aliases.Statement, ...]
     known: ShardState | None
-
-    def part_file(self, digest: str) -> Path:
-        return self.output / "parts" / _part_name(digest)
 
 
 class _CompileOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -402,25 +414,33 @@ def _compile_tasks(output: Path, previous: Manifest, documents: dict[str, Docume
             part = _Part(digest, replaced, state.date) if replaced else _Part(digest)
             parts.setdefault(shard, set()).add(part)
             sources.setdefault(shard, set()).add(state.feed)
+    elsewhere = aliases.said_elsewhere(
+        spoken
+        for part in sorted(parts.pop(ecosystems.ALIASES, set()))
+        for void in [_void(output, part)]
+        for spoken in _part_records(_part_file(output, part.digest), Spoken)
+        if spoken.identifier not in void
+    )
     tasks = [
         _Compile(
             shard=shard,
             output=output,
             parts=tuple(sorted(found)),
             feeds=tuple(sorted(sources[shard])),
+            elsewhere=elsewhere.get(shard, ()),
             known=previous.shards.get(shard),
         )
         for shard, found in parts.items()
     ]
 
     def size(task: _Compile) -> int:
-        return sum(task.part_file(part.digest).stat().st_size for part in task.parts)
+        return sum(_part_file(task.output, part.digest).stat().st_size for part in task.parts)
 
     return sorted(tasks, key=lambda task: (-size(task), task.shard))
 
 
 def _compile(task: _Compile) -> _CompileOutcome:
-    inputs = hashlib.sha256(msgspec.msgpack.encode((shards.VERSION, task.parts))).hexdigest()
+    inputs = hashlib.sha256(msgspec.msgpack.encode((shards.VERSION, task.parts, task.elsewhere))).hexdigest()
     folder, known = task.output / "shards", task.known
     if known is not None and known.inputs == inputs and (folder / known.file_name(task.shard)).exists():
         return _CompileOutcome(shard=task.shard, state=known, fresh=False)
@@ -432,12 +452,12 @@ def _compile(task: _Compile) -> _CompileOutcome:
                 (
                     record
                     for part in task.parts
-                    for record in _part_records(task.part_file(part.digest), Enrichment)
+                    for record in _part_records(_part_file(task.output, part.digest), Enrichment)
                 ),
                 plain,
             )
         else:
-            counts = shards.compile_advisories(*_advisories(task), plain)
+            counts = shards.compile_advisories(*_advisories(task), plain, task.elsewhere)
         packed = Path(scratch) / f"{task.shard}.zst"
         with plain.open("rb") as source, packed.open("wb") as target:
             zstandard.ZstdCompressor(level=_SHARD_LEVEL).copy_stream(
@@ -465,17 +485,26 @@ def _advisories(task: _Compile) -> tuple[str, list[Advisory]]:
     ecosystem = ""
     advisories = []
     for part in task.parts:
-        void = {
-            voided.advisory
-            for digest in part.replaced
-            for voided in _part_records(task.part_file(digest), _Voided)
-            if part.date < voided.since
-        }
-        for advisory in _part_records(task.part_file(part.digest), Advisory):
+        void = _void(task.output, part)
+        for advisory in _part_records(_part_file(task.output, part.digest), Advisory):
             ecosystem = ecosystem or advisory.affected[0].ecosystem
             if advisory.id not in void:
                 advisories.append(advisory)
     return ecosystem, advisories
+
+
+def _void(output: Path, part: _Part) -> set[str]:
+    """The advisories in a part that a newer document has replaced."""
+    return {
+        voided.advisory
+        for digest in part.replaced
+        for voided in _part_records(_part_file(output, digest), _Voided)
+        if part.date < voided.since
+    }
+
+
+def _part_file(output: Path, digest: str) -> Path:
+    return output / "parts" / _part_name(digest)
 
 
 def _forget(output: Path, kept: dict[str, Manifest]) -> None:

@@ -13,6 +13,8 @@ Key = Literal["source", "binary"]
 
 #: Enrichment by CVE has a shard of its own.
 ENRICHMENT = "enrichment"
+#: What every shard's records are called, gathered before any is compiled; no shard of its own.
+ALIASES = "aliases"
 
 _KEYED_BY_SOURCE = frozenset({"Alpine", "Chainguard", "Debian", "SUSE", "Ubuntu", "Wolfi", "openSUSE"})
 _KEYED_BY_BINARY = frozenset(

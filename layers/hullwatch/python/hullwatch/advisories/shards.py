@@ -22,7 +22,7 @@ from hullwatch.advisories.ranges import Interval, Scheme, ordered
 from hullwatch.advisories.record import Advisory, Affected, Enrichment, RuleStatus
 
 #: Raised whenever the same records would be compiled differently, or the tables change.
-VERSION = 1
+VERSION = 2
 
 _PAGE = 8192
 _MAX_URLS = 6
@@ -147,10 +147,18 @@ class Shard:
         return blob
 
 
-def compile_advisories(ecosystem: str, advisories: Iterable[Advisory], path: Path) -> Counts:
-    """Write the shard of an ecosystem or release to ``path``, which must not exist."""
+def compile_advisories(
+    ecosystem: str,
+    advisories: Iterable[Advisory],
+    path: Path,
+    elsewhere: Iterable[aliases.Statement] = (),
+) -> Counts:
+    """Write the shard of an ecosystem or release to ``path``, which must not exist.
+
+    :param elsewhere: what other shards say about aliases of what this one speaks of.
+    """
     merged = _merge(advisories)
-    numbers, described = _describe(merged)
+    numbers, described = _describe(merged, elsewhere)
     skipped: Counter[str] = Counter()
     scheme = Scheme(ecosystem, skipped)
 
@@ -233,35 +241,46 @@ def _merge(advisories: Iterable[Advisory]) -> list[Advisory]:
     return list(merged.values())
 
 
-def _describe(advisories: list[Advisory]) -> tuple[list[tuple[int, ...]], list[Described]]:
+def _describe(
+    advisories: list[Advisory], elsewhere: Iterable[aliases.Statement]
+) -> tuple[list[tuple[int, ...]], list[Described]]:
     """Which vulnerabilities each advisory speaks of, by number, and the vulnerabilities."""
     groups = aliases.Groups()
     for advisory in advisories:
         if not advisory.covers:
             groups.join(advisory.id, advisory.aliases)
-    names = {member: aliases.shown(members) for members in groups.members() for member in members}
-    spoken: dict[str, list[Advisory]] = {}
-    for advisory in advisories:
-        for name in advisory.covers or (names[advisory.id],):
-            # A CVE that a distribution mends may be a member of a group that is shown under another name.
-            spoken.setdefault(names.get(name, name), []).append(advisory)
-    members_of: dict[str, set[str]] = {}
-    for member, name in names.items():
-        members_of.setdefault(name, set()).add(member)
-
-    number_of = {name: number for number, name in enumerate(sorted(spoken))}
-    numbers = [
-        tuple(sorted({number_of[names.get(n, n)] for n in advisory.covers or (names[advisory.id],)}))
+    for identifier, others in elsewhere:
+        groups.join(identifier, others)
+    names = groups.names()
+    # What a distribution mends may be known under another name, too.
+    spoken = [
+        sorted({name for own in advisory.covers or (advisory.id,) for name in names.get(own, (own,))})
         for advisory in advisories
     ]
-    described = [_description(name, members_of.get(name, set()), spoken[name]) for name in sorted(spoken)]
+    members_of: dict[str, set[str]] = {}
+    for member, shown in names.items():
+        if len(shown) == 1:
+            members_of.setdefault(shown[0], set()).add(member)
+    speakers: dict[str, list[Advisory]] = {}
+    # What an advisory on several vulnerabilities says is true of the advisory, not of each of them.
+    alone: dict[str, list[Advisory]] = {}
+    for advisory, speaks in zip(advisories, spoken, strict=True):
+        for name in speaks:
+            speakers.setdefault(name, []).append(advisory)
+        if len(speaks) == 1:
+            alone.setdefault(speaks[0], []).append(advisory)
+
+    number_of = {name: number for number, name in enumerate(sorted(speakers))}
+    numbers = [tuple(number_of[name] for name in speaks) for speaks in spoken]
+    described = [
+        _description(name, members_of.get(name, set()), alone.get(name, []), speakers[name])
+        for name in sorted(speakers)
+    ]
     return numbers, described
 
 
-def _description(name: str, members: set[str], advisories: list[Advisory]) -> Described:
-    # What an erratum for several CVEs says is true of the erratum, not of each CVE.
-    own = [advisory for advisory in advisories if len(advisory.covers) <= 1]
-    others = members.union(*(advisory.aliases for advisory in own)) - {name}
+def _description(name: str, members: set[str], own: list[Advisory], advisories: list[Advisory]) -> Described:
+    others = members.union(*(advisory.aliases for advisory in own if advisory.covers)) - {name}
     ratings: list[Cvss] = [rating for advisory in own for rating in advisory.cvss]
     dates = sorted(date for a in own if (date := a.published) and not date.startswith("0001-"))
     changes = sorted(date for a in own if (date := a.modified) and not date.startswith("0001-"))

@@ -38,7 +38,7 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """One document of a feed, as it was last read without fault."""
 
     feed: str
-    #: Version of the reader.
+    #: Version of the reader, and of how its records are divided into parts.
     reader: int
     sha256: str
     bytes: int
@@ -49,6 +49,7 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     #: When these bytes were first read, ISO 8601.
     read: str = ""
     skipped: dict[str, int] = {}
+    layout: int = 0
     #: Shard -> digest of the part that goes into it.
     parts: dict[str, str] = {}
     #: Digest of the list of what it replaces in the feed's other documents; empty when that is nothing.
