@@ -33,8 +33,8 @@ _CODENAMES = DEBIAN_RELEASES | {
 _RELEASE = re.compile(r"v?(\d+(?:\.\d+)*)")
 
 
-def package_of(purl: str) -> Package:
-    """The package of a purl with a version.
+def package_of(purl: str, *, versioned: bool = True) -> Package:
+    """The package of a purl with a version, or of any version where ``versioned`` is ``False``.
 
     Distributions: the release is taken from the ``distro`` qualifier (``debian-12``, ``bookworm``,
     ``alpine-3.16.2``, ``12``); without one, the ecosystem is named without its release. ``upstream`` names
@@ -49,20 +49,20 @@ def package_of(purl: str) -> Package:
         parsed = PackageURL.from_string(purl)
     except ValueError as error:
         raise UserError(f"not a package URL: {purl[:200]!r}: {error}") from error
-    if not parsed.version:
+    if versioned and not parsed.version:
         raise UserError(f"no version in {purl[:200]!r}")
     namespace = parsed.namespace or ""
     if parsed.type not in DISTRIBUTION_TYPES:
         return Package(
             type=parsed.type,
             name=_name(parsed.type, namespace, parsed.name),
-            version=parsed.version,
+            version=parsed.version or "",
             ecosystem=ecosystems.of_purl_type(parsed.type),
             purl=purl,
         )
     qualifiers = parsed.qualifiers if isinstance(parsed.qualifiers, dict) else {}
     source, _, source_version = qualifiers.get("upstream", "").partition("@")
-    version = parsed.version
+    version = parsed.version or ""
     if parsed.type == "rpm":
         # RPM writers put the source package's file name here, which no advisory is keyed by.
         source = source_version = ""

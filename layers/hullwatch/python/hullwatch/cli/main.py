@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hullwatch import __version__
-from hullwatch.cli import advisories, check, controls, demo, lookup, scan
+from hullwatch.cli import advisories, affected, check, controls, demo, lookup, scan
 from hullwatch.cli.terminal import UNUSABLE, fail
 from hullwatch.errors import HullwatchError
 
@@ -34,6 +34,7 @@ def _root(
 app.command("demo")(demo.demo)
 app.command("scan")(scan.scan)
 app.command("lookup")(lookup.lookup)
+app.command("affected")(affected.affected)
 app.command("check")(check.check)
 app.command("controls")(controls.controls)
 app.add_typer(advisories.app, name="advisories")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -14,6 +15,9 @@ from hullwatch.findings.finding import Finding
 from hullwatch.findings.wording import counted, listed, plain
 from hullwatch.images.image import Image
 from hullwatch.inventory.package import Inventory
+
+if TYPE_CHECKING:
+    from hullwatch.findings.affected import AffectedReport
 
 _PRIORITY = {"P1": "bold red", "P2": "red", "P3": "yellow", "P4": "dim"}
 _CONDITION = {"ok": "green", "stale": "yellow", "failed": "red", "absent": "dim"}
@@ -103,6 +107,37 @@ def lookups(rows: Iterable[tuple[str, Sequence[Sequence[str]]]]) -> RenderableTy
             cells = (purl if number == 0 else "", *entry)
             table.add_row(*(Text(plain(cell, 80)) for cell in cells))
     return table
+
+
+def affected(report: AffectedReport) -> list[RenderableType]:
+    """Images that answer a question, those that run first, and what could not be searched."""
+    table = _table("Image", "Digest", "Package", "Version", "Has", "Upgrade to", "Where")
+    for found in report.images:
+        where = [
+            *(f"runs as {name}" for name in found.running),
+            *(f"head of {t.name}" for t in found.tracks if t.head),
+        ]
+        for number, package in enumerate(found.packages):
+            first = number == 0
+            cells = (
+                (found.reference or found.repository or "") if first else "",
+                found.digest[:19] if first else "",
+                package.name,
+                package.version,
+                package.vulnerability or "",
+                package.fixed or "",
+                listed(where, 3) if first else "",
+            )
+            table.add_row(*(Text(plain(cell, 80)) for cell in cells))
+    count = len(report.images)
+    parts: list[RenderableType] = [table] if count else []
+    parts.append(Text(f"{count} image{'' if count == 1 else 's'}: {plain(report.query, 120)}"))
+    if report.issues:
+        issues = _table("Not searched", "Why", title="The answer may lack something")
+        for issue in report.issues:
+            issues.add_row(issue.reason, Text(plain(issue.detail, 200)))
+        parts.append(issues)
+    return parts
 
 
 def _table(*columns: str, title: str | None = None) -> Table:
