@@ -19,6 +19,7 @@ from stacks.advisories import AdvisoriesStack
 from stacks.findings import FindingsStack
 from stacks.foundation import FoundationStack
 from stacks.platform import LambdaPlatform
+from stacks.questions import QuestionsStack
 from stacks.scan import ScanStack
 from stacks.settings import read
 
@@ -38,6 +39,7 @@ def declare(app: App) -> None:
     ScanStack(app, foundation=foundation, platform=platform)
     AdvisoriesStack(app, foundation=foundation, platform=platform)
     FindingsStack(app, foundation=foundation, platform=platform)
+    QuestionsStack(app, foundation=foundation)
     Tags.of(app).add("application", settings.security.name_prefix)
     if not local:
         # The local runtime is whatever interpreter is here, which the checks would rightly call outdated.

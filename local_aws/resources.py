@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 #: Accepted and recorded, without effect here: permissions, alarms, retention and the like.
 INERT = frozenset(
     {
+        "AWS::Athena::WorkGroup",
         "AWS::CDK::Metadata",
         "AWS::CloudWatch::Alarm",
         "AWS::CloudWatch::CompositeAlarm",
         "AWS::ECR::PullTimeUpdateExclusion",
         "AWS::Events::EventBusPolicy",
+        "AWS::Glue::Database",
+        "AWS::Glue::Table",
         "AWS::Logs::MetricFilter",
         "AWS::S3::BucketPolicy",
         "AWS::SNS::Subscription",

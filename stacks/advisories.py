@@ -129,7 +129,7 @@ class AdvisoriesStack(HullwatchStack):
             function,
             self._foundation,
             read=["advisories", "rematch", "inventories", "indexes", "reports"],
-            write=["reports"],
+            write=["questions", "reports"],
         )
         return function
 

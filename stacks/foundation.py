@@ -154,7 +154,13 @@ class FoundationStack(HullwatchStack):
                     abort_incomplete_multipart_upload_after=Duration.days(7),
                     noncurrent_version_expiration=Duration.days(30),
                     expired_object_delete_marker=True,
-                )
+                ),
+                aws_s3.LifecycleRule(
+                    id="answers",
+                    prefix="answers/",
+                    expiration=Duration.days(1),
+                    noncurrent_version_expiration=Duration.days(1),
+                ),
             ],
             removal_policy=self._removal,
         )

@@ -15,8 +15,8 @@ from typing import Any
 _HEADER = """# Permissions
 
 Generated from the synthesised templates by `make docs`, and held to them by a test. `ACCOUNT`, `REGION` and
-`PARTITION` are those of the deployment; a word in angle brackets is a resource of one of the stacks. Another
-configuration changes the repositories (`scan.include`), and adds the use of a key (`security.customer_key`)
+`PARTITION` are those of the deployment, `STACK` is one of its stacks; a word in angle brackets is a resource of one
+of the stacks. Another configuration changes the repositories (`scan.include`), and adds the use of a key (`security.customer_key`)
 and of network interfaces (`network`).
 
 Whoever deploys needs what the CDK's bootstrap stack gives: to assume its roles.
@@ -26,6 +26,7 @@ _PSEUDO_PARAMETERS = {
     "AWS::AccountId": "ACCOUNT",
     "AWS::Region": "REGION",
     "AWS::Partition": "PARTITION",
+    "AWS::StackId": "STACK",
     "AWS::URLSuffix": "amazonaws.com",
 }
 
@@ -46,8 +47,11 @@ def document(assembly: Path) -> str:
     for stack, template in templates.items():
         resources = template["Resources"]
         roles = {name: body for name, body in resources.items() if body["Type"] == "AWS::IAM::Role"}
-        if roles:
+        policies = {n: body for n, body in resources.items() if body["Type"] == "AWS::IAM::ManagedPolicy"}
+        if roles or policies:
             pages.append(f"## {stack}\n")
+        for name, policy in policies.items():
+            pages.append(_policy(name, policy["Properties"], exports))
         for name, role in roles.items():
             statements = list(_statements(name, resources))
             pages.append(_role(name, role["Properties"], statements, exports))
@@ -68,14 +72,24 @@ def _role(name: str, role: dict[str, Any], statements: list[dict[str, Any]], exp
     lines = [f"### {_short(name)}", ""]
     lines += [role["Description"], ""] if "Description" in role else []
     lines += [f"Assumed by {', '.join(trusted)}.", ""]
-    lines += ["| Actions | Resources | Only where |", "|---|---|---|"]
+    return "\n".join([*lines, *_table(statements, exports)]) + "\n"
+
+
+def _policy(name: str, policy: dict[str, Any], exports: dict[str, Any]) -> str:
+    lines = [f"### {_short(name)}", "", policy["Description"], ""]
+    lines += ["A managed policy, attached to nobody: give it to whoever may ask.", ""]
+    return "\n".join([*lines, *_table(policy["PolicyDocument"]["Statement"], exports)]) + "\n"
+
+
+def _table(statements: list[dict[str, Any]], exports: dict[str, Any]) -> list[str]:
+    lines = ["| Actions | Resources | Only where |", "|---|---|---|"]
     for statement in statements:
         condition = statement.get("Condition", {})
         lines.append(
             f"| {_cell(statement['Action'], exports)} | {_cell(statement['Resource'], exports)} "
             f"| {'; '.join(_condition(condition, exports))} |"
         )
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _cell(values: Any, exports: dict[str, Any]) -> str:

@@ -160,7 +160,7 @@ class ScanStack(HullwatchStack):
             function,
             self._foundation,
             read=["images", "layers", "advisories"],
-            write=["inventories", "reports"],
+            write=["inventories", "questions", "reports"],
         )
         return function
 

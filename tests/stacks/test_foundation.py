@@ -28,10 +28,10 @@ def test_evidence_is_private_encrypted_and_versioned(assembly: Assembly) -> None
     assert set(bucket.properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert bucket.properties["VersioningConfiguration"] == {"Status": "Enabled"}
     assert "BucketEncryption" in bucket.properties
-    (rule,) = bucket.properties["LifecycleConfiguration"]["Rules"]
-    assert rule["Status"] == "Enabled"
-    # What is current is never removed by age.
-    assert "ExpirationInDays" not in rule
+    # What is current is never removed by age, but for the answers to questions.
+    for rule in bucket.properties["LifecycleConfiguration"]["Rules"]:
+        assert rule["Status"] == "Enabled"
+        assert ("ExpirationInDays" in rule) == (rule.get("Prefix") == "answers/")
     (policy,) = assembly.resources("AWS::S3::BucketPolicy")
     text = json.dumps(policy.properties)
     assert '"aws:SecureTransport": "false"' in text
@@ -53,7 +53,7 @@ def test_data_outlives_its_stack_unless_told_otherwise(assembly: Assembly, stric
 def test_names_begin_with_the_prefix(assembly: Assembly, strict: Assembly) -> None:
     for found, prefix in ((assembly, "hullwatch"), (strict, "acme-scan")):
         assert set(found.templates) == {
-            f"{prefix}-{stack}" for stack in ("foundation", "scan", "advisories", "findings")
+            f"{prefix}-{stack}" for stack in ("foundation", "scan", "advisories", "findings", "questions")
         }
         (bus,) = found.resources("AWS::Events::EventBus")
         assert bus.properties["Name"] == prefix

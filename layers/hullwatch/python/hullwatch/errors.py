@@ -107,6 +107,12 @@ class FeedInvalid(PermanentError):
     reason = "FEED_INVALID"
 
 
+class QueryRefused(PermanentError):
+    """Athena could not run a query, or stopped it at the workgroup's limit of bytes."""
+
+    reason = "QUERY_REFUSED"
+
+
 class TransientError(HullwatchError):
     """Worth another try, after a pause."""
 

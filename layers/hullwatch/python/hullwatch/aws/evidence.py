@@ -115,7 +115,11 @@ class Evidence:
 
     def put_document(self, key: str, document: msgspec.Struct) -> None:
         """Store a record as compressed JSON."""
-        self.put(key, zstandard.ZstdCompressor(level=3).compress(msgspec.json.encode(document)))
+        self.put_compressed(key, msgspec.json.encode(document))
+
+    def put_compressed(self, key: str, content: bytes) -> None:
+        """Store bytes in one zstd frame, which names its size."""
+        self.put(key, zstandard.ZstdCompressor(level=3).compress(content))
 
     def get_document(self, key: str, kind: type[T]) -> T | None:
         """The record under a key, checked against its type; ``None`` when there is none."""

@@ -10,7 +10,6 @@ import typer
 
 from hullwatch.cli.options import Advisories, advisories_directory
 from hullwatch.cli.terminal import INCOMPLETE, emit, progress, show
-from hullwatch.errors import UserError
 
 if TYPE_CHECKING:
     from hullwatch.findings.affected import AffectedReport
@@ -37,21 +36,27 @@ def affected(
         typer.Option(metavar="PATH", help="Results of scans, and directories of them; may be repeated."),
     ] = None,
     advisories: Advisories = None,
+    prefix: Annotated[
+        str, typer.Option(metavar="NAME", help="The deployment's security.name_prefix.")
+    ] = "hullwatch",
     form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.table,
     output: Annotated[Path | None, typer.Option(help="Write the result to this file.")] = None,
 ) -> None:
-    """Say which images hold a package or have a vulnerability.
+    """Say which images hold a package or have a vulnerability, and where they are used.
 
+    Asks the deployment in the account and Region of your AWS credentials, or with --results what was kept.
     Results are what hullwatch scan wrote with --format json, cyclonedx or spdx. Exit codes: 0 done, 2 the
     question or a path is not usable, 3 done, but something could not be searched.
     """
     from hullwatch.findings.question import question_of
 
     question = question_of(query)
-    if not results:
-        raise UserError("say where to look: --results PATH")
-    with progress("reading results"):
-        report = _in_results(question, results, advisories)
+    if results:
+        with progress("reading results"):
+            report = _in_results(question, results, advisories)
+    else:
+        with progress("asking the account"):
+            report = _in_account(question, prefix)
     if form is Format.json:
         emit(report.model_dump_json(indent=2), output)
     else:
@@ -60,6 +65,14 @@ def affected(
         show(tables.affected(report), output)
     if not report.complete:
         raise typer.Exit(INCOMPLETE)
+
+
+def _in_account(question: Question, prefix: str) -> AffectedReport:
+    from hullwatch.aws.deployment import find
+    from hullwatch.pipeline.affected import ask
+
+    deployment = find(prefix)
+    return ask(question, deployment.athena, deployment.placements, deployment.services.images)
 
 
 def _in_results(question: Question, paths: list[Path], directory: Path | None) -> AffectedReport:

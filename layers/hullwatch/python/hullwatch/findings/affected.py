@@ -33,7 +33,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: str = ""
 
 
-class Where(msgspec.Struct, frozen=True, kw_only=True):
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """Where an image is: the tracks it is seen in, those it is the head of, and the workloads that run it."""
 
     tracks: tuple[str, ...] = ()
@@ -181,7 +181,9 @@ class Answer:
         """Name and digest of the images so far."""
         return list(self._images)
 
-    def report(self, where: Callable[[str, str], Where] = lambda _name, _digest: Where()) -> AffectedReport:
+    def report(
+        self, where: Callable[[str, str], Placement] = lambda _name, _digest: Placement()
+    ) -> AffectedReport:
         """The report; ``where`` says where an image is, by name and digest."""
         placed = [(where(*image), image, held) for image, held in self._images.items()]
         placed.sort(key=lambda entry: (not entry[0].running, not entry[0].heads, entry[1]))
@@ -193,7 +195,7 @@ class Answer:
             complete=not self._issues,
         )
 
-    def _image(self, place: Where, name: str, digest: str, held: list[Held]) -> AffectedImage:
+    def _image(self, place: Placement, name: str, digest: str, held: list[Held]) -> AffectedImage:
         entries = sorted({_entry_key(entry): entry for entry in held}.items())
         return AffectedImage(
             reference=name if self._source == "results" else None,

@@ -13,6 +13,7 @@ from hullwatch.advisories.model import Match
 from hullwatch.aws.image_records import ImageRecord
 from hullwatch.aws.services import Services
 from hullwatch.errors import ImageGone, SourceUnavailable
+from hullwatch.findings.rows import match_rows, package_rows
 from hullwatch.images.image import Image
 from hullwatch.inventory.dispatch import analyzer
 from hullwatch.inventory.layer_index import LayerIndex, decode
@@ -47,8 +48,17 @@ def assess(services: Services, repository: str, digest: str, generation: str) ->
     record = msgspec.structs.replace(
         assessed(known, assessment, len(inventory.packages), services.timestamp()), analyzer=analyzer()
     )
+    for kind, lines in package_rows(repository, digest, record.analyzer, inventory.packages).items():
+        services.evidence.put_compressed(keys.packages(kind, repository, digest), lines)
+    write_matches(services, record, assessment)
     services.images.put(record)
     return record
+
+
+def write_matches(services: Services, record: ImageRecord, assessment: Assessment) -> None:
+    """Store what questions read of an assessment; it replaces what an earlier one said."""
+    lines = match_rows(record.repository, record.digest, record.analyzer, assessment.matches)
+    services.evidence.put_compressed(keys.matches(record.repository, record.digest), lines)
 
 
 def assessed(known: ImageRecord, assessment: Assessment, packages: int, at: str) -> ImageRecord:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 
 def _path(digest: str) -> str:
     return digest.replace(":", "/", 1)
@@ -30,6 +32,22 @@ def inventory(digest: str) -> str:
 def report(digest: str, generation: str) -> str:
     """What one generation of advisories says about an image."""
     return f"reports/{_path(digest)}/{generation or 'none'}.json.zst"
+
+
+def packages(kind: str, repository: str, digest: str) -> str:
+    """The packages of an image as rows for questions: of one kind, one JSON line each."""
+    return f"questions/packages/{kind}/{_row_file(repository, digest)}"
+
+
+def matches(repository: str, digest: str) -> str:
+    """The vulnerabilities of an image's packages as rows for questions, one JSON line each."""
+    return f"questions/matches/{_row_file(repository, digest)}"
+
+
+def _row_file(repository: str, digest: str) -> str:
+    # Equal images in two repositories have rows of their own: a row names the repository.
+    encoded = digest.partition(":")[2]
+    return f"{encoded[0]}/{encoded}-{hashlib.sha256(repository.encode()).hexdigest()[:16]}.jsonl.zst"
 
 
 #: The generation that the whole fleet was last matched with.

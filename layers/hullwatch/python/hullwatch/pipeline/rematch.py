@@ -32,7 +32,7 @@ from hullwatch.aws.shards import EvidenceSource
 from hullwatch.errors import FeedInvalid
 from hullwatch.inventory.package import Package, Problem
 from hullwatch.pipeline import keys
-from hullwatch.pipeline.assess_image import Assessment, assessed, noticed, said
+from hullwatch.pipeline.assess_image import Assessment, assessed, noticed, said, write_matches
 from hullwatch.pipeline.settle import lineages_of, settle_track
 
 logger = logging.getLogger(__name__)
@@ -286,6 +286,7 @@ class Rematch:
             services.images.confirm(record, after)
             return False
         services.evidence.put_document(keys.report(record.digest, after), assessment)
+        write_matches(services, record, assessment)
         again = assessed(record, assessment, record.packages, services.timestamp())
         return services.images.replace(record, again)
 
