@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from hullwatch.cli.main import app
+from hullwatch.findings.affected import AffectedReport
 from hullwatch.findings.report import LookupReport, ScanReport
 from hullwatch.posture.report import CheckReport
 from stacks.settings import Settings
@@ -52,7 +53,8 @@ def test_the_readme_names_targets_that_make_has() -> None:
 
 def test_every_field_of_the_json_is_documented() -> None:
     page = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
-    schemas = [model.model_json_schema(by_alias=True) for model in (ScanReport, LookupReport, CheckReport)]
+    models = (ScanReport, LookupReport, AffectedReport, CheckReport)
+    schemas = [model.model_json_schema(by_alias=True) for model in models]
     for schema in schemas:
         for part in (schema, *schema["$defs"].values()):
             for name in part.get("properties", {}):
