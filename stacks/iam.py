@@ -15,9 +15,9 @@ from typing import Any
 _HEADER = """# Permissions
 
 Generated from the synthesised templates by `make docs`, and held to them by a test. `ACCOUNT`, `REGION` and
-`PARTITION` are those of the deployment, `STACK` is one of its stacks; a word in angle brackets is a resource of one
-of the stacks. Another configuration changes the repositories (`scan.include`), and adds the use of a key
-(`security.customer_key`) and of network interfaces (`network`).
+`PARTITION` are those of the deployment, `STACK` is one of its stacks; a word in angle brackets is a resource
+of one of the stacks. Another configuration changes the repositories (`scan.include`), and adds the use of
+a key (`security.customer_key`) and of network interfaces (`network`).
 
 Whoever deploys needs what the CDK's bootstrap stack gives: to assume its roles.
 """
