@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import msgspec
 import pytest
+import sqlglot
 import zstandard
 
 from hullwatch.advisories.model import Match, Vulnerability
@@ -93,8 +95,6 @@ class Lake:
         self._write(keys.matches(repository, digest), match_rows(repository, digest, "r1", matches))
 
     def ask(self, query: str) -> list[dict[str, str]]:
-        duckdb = pytest.importorskip("duckdb", reason="duckdb runs what Athena would")
-        sqlglot = pytest.importorskip("sqlglot", reason="sqlglot reads Trino's SQL")
         asked = select(question_of(query))
         parsed = sqlglot.parse_one(asked.text, read="trino")
         literals = [sqlglot.parse_one(text, read="trino") for text in asked.parameters]

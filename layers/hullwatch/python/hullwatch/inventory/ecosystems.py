@@ -74,6 +74,8 @@ def with_names(packages: Iterable[Package], os: OsRelease) -> list[Package]:
 
     def purl(package: Package) -> str:
         namespace, name, version = _purl_name(package, os)
+        if not name.strip():
+            return ""  # the library drops blanks and then has no name
         return PackageURL(
             type=package.type,
             namespace=namespace or None,
