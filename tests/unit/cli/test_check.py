@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from hullwatch.cli.check import check
 from hullwatch.errors import UserError
+from hullwatch.posture.engine import Control
 
 app = typer.Typer()
 app.command()(check)
@@ -118,6 +119,97 @@ def test_what_is_unusable_is_one_error(tmp_path: Path) -> None:
     for path in (invalid, empty, tmp_path / "absent.yaml"):
         assert isinstance(run(path).exception, UserError)
     assert isinstance(run("-", "--standard", "nonsense", stdin=pod()).exception, UserError)
+
+
+def test_one_broken_file_of_a_directory_costs_only_itself(tmp_path: Path) -> None:
+    (tmp_path / "a-template.yaml").write_text("kind: Pod\nimage: {{ .Values.image }}\n")
+    (tmp_path / "pod.json").write_text(pod(**RESTRICTED))
+    done = run(tmp_path, "--standard", "pss-restricted")
+    assert done.exit_code == 3
+    assert "render it first" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    (tmp_path / "pod.json").write_text(pod(privileged=True))
+    assert run(tmp_path, "--standard", "pss-restricted").exit_code == 1
+
+
+TASK = {
+    "taskDefinition": {
+        "family": "shop",
+        "revision": 7,
+        "networkMode": "host",
+        "containerDefinitions": [
+            {
+                "name": "app",
+                "image": "app:1",
+                "privileged": True,
+                "environment": [{"name": "DB_PASSWORD", "value": "correct-horse-battery"}],
+            }
+        ],
+    }
+}
+REPOSITORIES = {"repositories": [{"repositoryName": "shop", "imageTagMutability": "MUTABLE"}]}
+CLUSTER = {
+    "cluster": {
+        "name": "prod",
+        "resourcesVpcConfig": {"endpointPublicAccess": True, "publicAccessCidrs": ["0.0.0.0/0"]},
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "failing"),
+    [
+        (TASK, {"ecs.task.privileged", "ecs.task.secret-env"}),
+        (TASK["taskDefinition"], {"ecs.task.privileged", "ecs.task.secret-env"}),
+        (REPOSITORIES, {"ecr.repo.tags-mutable"}),
+        (CLUSTER, {"eks.endpoint.public-open"}),
+    ],
+    ids=["describe-task-definition", "task definition", "describe-repositories", "describe-cluster"],
+)
+def test_documents_of_aws(tmp_path: Path, document: dict[str, Any], failing: set[str]) -> None:
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps(document, indent=2))
+    done = run(file, "--format", "json", "--fail-on", "any")
+    assert done.exit_code == 1
+    results = [item for item in json.loads(done.stdout)["results"] if item["verdict"] == "FAILED"]
+    assert failing <= {item["control"] for item in results}
+    assert {item["file"] for item in results if item["control"] in failing} == {str(file)}
+    assert "correct-horse" not in done.stdout
+
+
+def test_an_answer_that_does_not_fit_is_incomplete(tmp_path: Path) -> None:
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps({"taskDefinition": {"family": "shop", "containerDefinitions": "none"}}))
+    done = run(file, "--format", "json")
+    assert done.exit_code == 3
+    assert {item["cause"] for item in json.loads(done.stdout)["results"]} >= {"unreadable"}
+
+
+def test_what_files_cannot_tell_is_no_defect_of_theirs() -> None:
+    done = run("-", "--format", "json", stdin=pod(**RESTRICTED))
+    assert done.exit_code == 0
+    causes = {item["cause"] for item in json.loads(done.stdout)["results"]}
+    assert causes & {"not-read", "partial"}
+
+
+def test_the_table_gives_the_reasons_for_missing_verdicts() -> None:
+    short = run("-", stdin=pod(**RESTRICTED))
+    assert "Could not be judged" in short.stdout
+    assert "not read" in short.stdout
+    long = run("-", "--verbose", stdin=pod(**RESTRICTED))
+    assert len(long.stdout.splitlines()) > len(short.stdout.splitlines())
+
+
+def test_only_the_named_controls_are_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+
+    def watched(_: object, controls: list[Control], __: object) -> list[object]:
+        judged.extend(item.id for item in controls)
+        return []
+
+    monkeypatch.setattr("hullwatch.posture.standards.evaluate", watched)
+    run("-", "--control", "k8s.pod.privileged", stdin=pod())
+    assert judged == ["k8s.pod.privileged"]
 
 
 def test_as_a_process() -> None:

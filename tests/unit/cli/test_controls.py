@@ -36,7 +36,14 @@ def test_one_control_is_explained() -> None:
     entry = catalogue()["k8s.pod.privileged"]
     assert entry.why in done.stdout
     assert entry.fix in done.stdout
+    assert "Needs: pods" in done.stdout
 
 
 def test_an_unknown_control_is_an_error() -> None:
     assert isinstance(CliRunner().invoke(app, ["nonsense"]).exception, UserError)
+
+
+def test_an_unknown_scope_names_the_choices() -> None:
+    error = CliRunner().invoke(app, ["--scope", "image"]).exception
+    assert isinstance(error, UserError)
+    assert "image-config" in str(error)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hullwatch.errors import UserError
 from hullwatch.posture.readers import documents
-from hullwatch.posture.readers.documents import parse
+from hullwatch.posture.readers.documents import nodes, parse, parse_with_lines
 
 
 def test_several_documents_lists_and_api_lists() -> None:
@@ -47,8 +47,9 @@ def test_json_and_nulls_and_dates() -> None:
     ("content", "said"),
     [
         (b"a: [1", "not YAML or JSON"),
-        (b"image: {{ .Values.image }}", "not YAML or JSON"),
+        (b"image: {{ .Values.image }}", "render it first"),
         (b"\xff\xfe\xfa", "not UTF-8"),
+        (b"a: 1\nb: {c: 1, c: 2}", r"'c' is given twice \(line 2\)"),
         (b"a: !!python/object/apply:os.system ['true']", "not YAML or JSON"),
     ],
 )
@@ -64,6 +65,41 @@ def test_aliases_do_not_multiply() -> None:
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
     with pytest.raises(UserError, match="too many"):
         parse("\n".join(lines).encode(), "bomb.yaml")
+
+
+def test_merge_keys_do_not_multiply() -> None:
+    lines = ["a0: &a0 {x: 1, y: 1, z: 1}"]
+    lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 12)]
+    with pytest.raises(UserError, match="too many"):
+        parse("\n".join(lines).encode(), "bomb.yaml")
+
+
+def test_a_merged_key_may_be_given_again() -> None:
+    found = parse(b"base: &b {x: 1, y: 1}\nown: {<<: *b, x: 2}", "x.yaml")
+    assert found[0]["own"] == {"x": 2, "y": 1}
+
+
+def test_what_helm_prints_is_read() -> None:
+    content = b"""---
+# Source: shop/templates/empty.yaml
+---
+# Source: shop/templates/pod.yaml
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web
+---
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: Pod
+"""
+    assert [(line, item["kind"]) for line, item in parse_with_lines(content, "x")] == [
+        (5, "Pod"),
+        (10, "Pod"),
+    ]
+    assert [node.start_mark.line + 1 for node in nodes(content)] == [5, 13]
 
 
 def test_depth_and_size_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,25 @@ def test_how_a_needed_input_was_read_decides(
         assert "why" in result.reason
 
 
+def test_why_there_is_no_verdict_is_a_fact_of_its_own() -> None:
+    def broken(*_: object) -> Iterator[Outcome]:
+        raise KeyError
+
+    gone = Unreadable(resource=Resource(kind="Thing", name="b"), reason="no mapping", subject=Thing)
+    partly, unread = ({"other": InputState(status)} for status in ("partial", "forbidden"))
+    one = [Thing(name="a")]
+    causes = [
+        judge(one, check=broken)[0].cause,
+        judge([], unreadable=(gone,))[0].cause,
+        judge(one, needs=("other",), inputs=partly)[0].cause,
+        judge(one, needs=("other",), inputs=unread)[0].cause,
+        judge([Thing(name="a", outcomes=(Unknown("x"),))])[0].cause,
+        judge([Thing(name="a", outcomes=(Unknown("x", "unreadable"),))])[0].cause,
+        judge(one)[0].cause,
+    ]
+    assert causes == ["defect", "unreadable", "partial", "not-read", "undecided", "unreadable", ""]
+
+
 def test_a_refused_read_of_one_object_is_its_own() -> None:
     things = [Thing(name="a", unread={"svc:Get": "AccessDenied"}), Thing(name="b")]
     results = judge(things, needs=("svc:Get",))

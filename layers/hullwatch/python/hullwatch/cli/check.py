@@ -7,17 +7,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hullwatch.cli.terminal import DONE, FINDINGS, INCOMPLETE, emit, progress, show
+from hullwatch.cli.terminal import DONE, FINDINGS, INCOMPLETE, emit, fail, progress, show
 from hullwatch.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from hullwatch.posture.engine import Result
+    from hullwatch.posture.readers.documents import Document
+    from hullwatch.posture.readers.sources import Sources
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 STDIN = "-"
@@ -75,12 +77,14 @@ def check(
         typer.Option(metavar="ID", help="Only this control; may be given several times."),
     ] = None,
     severity: Annotated[Minimum, typer.Option(help="Show nothing below this severity.")] = Minimum.info,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Say which files were skipped.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Name skipped files, and all without a verdict.")
+    ] = False,
 ) -> None:
     """Check Kubernetes manifests, ECS task definitions and describe-* JSON against the controls.
 
-    Exit codes: 0 done, 1 failed controls at or above --fail-on, 2 wrong usage or unreadable input,
-    3 an object in the files could not be judged. With --standard, any failed control is exit code 1.
+    Exit codes: 0 done, 1 failed controls at or above --fail-on (with --standard: any), 2 wrong usage or
+    nothing readable, 3 a file or an object in it could not be read; 1 wins over 3.
     """
     from hullwatch.posture.catalogue import catalogue
     from hullwatch.posture.engine import SEVERITIES
@@ -89,15 +93,15 @@ def check(
     if unknown := [name for name in control or () if name not in catalogue()]:
         raise UserError(f"unknown control {unknown[0]!r}: see 'hullwatch controls'")
     with progress("checking"):
-        documents, files = _read(paths, verbose=verbose)
-        results = check_documents(documents, standard, kubernetes_version)
-    if control:
-        results = [result for result in results if result.control in control]
+        documents, sources, unreadable = _read(paths, verbose=verbose)
+        results = check_documents(documents, standard, kubernetes_version, only=control or ())
     shown = [item for item in results if SEVERITIES.index(item.severity) <= SEVERITIES.index(severity.value)]
-    _print(shown, files, form, output)
+    _print(shown, sources, form, output, verbose=verbose)
 
     limit = fail_on or (FailOn.any if standard else None)
-    code = INCOMPLETE if any(_unjudged(result) for result in results) else DONE
+    # What only a live read could tell is no defect of the files.
+    defects = unreadable or any(result.cause in ("unreadable", "defect") for result in results)
+    code = INCOMPLETE if defects else DONE
     if limit:
         lowest = len(SEVERITIES) if limit is FailOn.any else SEVERITIES.index(limit.value)
         failed = (item for item in results if item.verdict == "FAILED")
@@ -106,42 +110,36 @@ def check(
     raise typer.Exit(code)
 
 
-def _unjudged(result: Result) -> bool:
-    """Whether the files should have given a verdict: an input that only a live read has is no defect."""
-    reason = result.reason
-    return result.verdict == "NOT_AVAILABLE" and not (
-        ": not read" in reason or ": only partly read" in reason
-    )
+def _read(paths: Sequence[str], *, verbose: bool) -> tuple[list[Document], Sources, bool]:
+    """Every document that is known, where each stands, and whether a file could not be read.
 
+    One file of several costs only itself; the only one is an error.
+    """
+    from hullwatch.posture.readers.sources import Sources
 
-def _read(paths: Sequence[str], *, verbose: bool) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Every document that is known, and the file of each Kubernetes object."""
-    from hullwatch.posture.readers import aws, kubernetes
-    from hullwatch.posture.readers.documents import mapping, parse
-
-    documents: list[dict[str, Any]] = []
-    files: dict[str, str] = {}
-    for name, content in _contents(paths):
-        known = 0
-        for document in parse(content, name):
-            if kubernetes.is_kubernetes(document):
-                meta = mapping(document, "metadata")
-                parts = (document["kind"], meta.get("namespace"), meta.get("name"))
-                files.setdefault("/".join(str(part) for part in parts if part), name)
-                parts = (document["kind"], meta.get("namespace") or "default", meta.get("name"))
-                files.setdefault("/".join(str(part) for part in parts if part), name)
-            elif not aws.is_answer(document):
-                continue
-            documents.append(document)
-            known += 1
+    documents: list[Document] = []
+    sources = Sources()
+    problems: list[UserError] = []
+    for name, content in _contents(paths, problems):
+        try:
+            known = sources.add(content, name)
+        except UserError as error:
+            problems.append(error)
+            continue
+        documents += known
         if not known and verbose:
             sys.stderr.write(f"skipped {name}: neither Kubernetes nor AWS documents\n")
     if not documents:
+        if problems:
+            raise problems[0]
         raise UserError(f"nothing to check in {', '.join(paths)}: no Kubernetes or AWS documents")
-    return documents, files
+    for problem in problems:
+        fail(str(problem))
+    return documents, sources, bool(problems)
 
 
-def _contents(paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+def _contents(paths: Sequence[str], problems: list[UserError]) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of every file. A file that was named has to be there; of a directory's, one may fail."""
     for name in paths:
         if name == STDIN:
             yield "stdin", sys.stdin.buffer.read()
@@ -153,53 +151,84 @@ def _contents(paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
                 try:
                     yield str(file), file.read_bytes()
                 except OSError as error:
-                    raise UserError(f"cannot read {file}: {error.strerror}") from error
+                    problem = UserError(f"cannot read {file}: {error.strerror}")
+                    if file is path:
+                        raise problem from error
+                    problems.append(problem)
 
 
-def _print(results: Sequence[Result], files: dict[str, str], form: Format, output: Path | None) -> None:
+def _print(
+    results: Sequence[Result], sources: Sources, form: Format, output: Path | None, *, verbose: bool
+) -> None:
     if form is Format.json:
         from hullwatch.posture.report import check_report
 
-        emit(check_report(results, files).model_dump_json(by_alias=True, indent=2), output)
+        emit(check_report(results, sources).model_dump_json(by_alias=True, indent=2), output)
     elif form is Format.sarif:
         from hullwatch import __version__
         from hullwatch.posture.sarif import to_sarif
 
-        emit(json.dumps(to_sarif(results, files, __version__), indent=2), output)
+        emit(json.dumps(to_sarif(results, sources, __version__), indent=2), output)
     else:
-        show(_tables(results), output)
+        show([*_failed(results, sources), *_unjudged(results, verbose=verbose), _counted(results)], output)
 
 
 _STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
+#: Reasons for the lack of a verdict that are named without --verbose.
+_REASONS = 5
 
 
-def _tables(results: Sequence[Result]) -> list[RenderableType]:
-    from collections import Counter
-
+def _failed(results: Sequence[Result], sources: Sources) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from hullwatch.findings.wording import plain
     from hullwatch.posture.catalogue import catalogue
 
-    lines: list[RenderableType] = []
     resource = ""
     failed = [result for result in results if result.verdict == "FAILED"]
     for result in sorted(failed, key=lambda item: str(item.resource)):
         if str(result.resource) != resource:
             resource = str(result.resource)
-            lines.append(Text(plain(resource, 200), style="bold"))
+            head = Text(plain(resource, 200), style="bold")
+            if place := sources.place(result.resource):
+                head.append(f"  {plain(str(place), 200)}", style="dim")
+            yield head
         entry = catalogue()[result.control]
         head = Text(f"  {result.severity:<8} ", style=_STYLES[result.severity])
-        lines.append(head.append(f"{result.control}  {entry.title}", style="default"))
+        yield head.append(f"{result.control}  {entry.title}", style="default")
         for item in result.violations:
             value = "not set" if item.value is None else json.dumps(item.value, ensure_ascii=False)
-            lines.append(Text(f"           {plain(item.path, 200)}: {plain(value, 200)}"))
-        lines.append(Text(f"           why: {entry.why}\n           fix: {entry.fix}", style="dim"))
+            yield Text(f"           {plain(item.path, 200)}: {plain(value, 200)}")
+        yield Text(f"           why: {entry.why}\n           fix: {entry.fix}", style="dim")
+
+
+def _unjudged(results: Sequence[Result], *, verbose: bool) -> Iterator[RenderableType]:
+    """What has no verdict, by reason."""
+    from rich.text import Text
+
+    from hullwatch.findings.wording import plain
+
+    reasons: dict[str, list[Result]] = {}
+    for result in results:
+        if result.verdict == "NOT_AVAILABLE":
+            reasons.setdefault(result.reason, []).append(result)
+    by_number = sorted(reasons.items(), key=lambda item: -len(item[1]))
+    if by_number:
+        yield Text("Could not be judged", style="bold")
+    for reason, without in by_number if verbose else by_number[:_REASONS]:
+        yield Text(f"  {len(without):>4}  {plain(reason, 200)}")
+        for result in without if verbose else ():
+            yield Text(f"          {result.control}  {plain(str(result.resource), 200)}", style="dim")
+    if not verbose and len(by_number) > _REASONS:
+        rest = sum(len(without) for _, without in by_number[_REASONS:])
+        yield Text(f"  {rest:>4}  for {len(by_number) - _REASONS} other reasons: see --verbose")
+
+
+def _counted(results: Sequence[Result]) -> str:
+    from collections import Counter
+
     counts = Counter(result.verdict for result in results)
-    lines.append(
-        Text(
-            f"{counts['FAILED']} failed, {counts['PASSED']} passed, {counts['NOT_APPLICABLE']} do not apply, "
-            f"{counts['NOT_AVAILABLE']} could not be judged"
-        )
+    return (
+        f"{counts['FAILED']} failed, {counts['PASSED']} passed, {counts['NOT_APPLICABLE']} do not apply, "
+        f"{counts['NOT_AVAILABLE']} could not be judged"
     )
-    return lines

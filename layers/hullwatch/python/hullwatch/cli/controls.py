@@ -36,8 +36,12 @@ def controls(
     """List the controls, or explain one: why it matters, what mends it, and which standards ask for it."""
     import msgspec
 
+    from hullwatch.posture.catalogue import catalogue
     from hullwatch.posture.standards import entries_of
 
+    scopes = dict.fromkeys(entry.scope for entry in catalogue().values())
+    if scope and scope not in scopes:
+        raise UserError(f"unknown scope {scope!r}: one of {', '.join(sorted(scopes))}")
     entries = [
         entry
         for entry in entries_of(standard)
@@ -58,6 +62,8 @@ def controls(
 
 
 def _explained(entry: Entry) -> str:
+    from hullwatch.posture.engine import CONTROLS
+
     lines = [
         f"{entry.id}  ({entry.severity}, {entry.scope}, {entry.status})",
         entry.title,
@@ -65,6 +71,11 @@ def _explained(entry: Entry) -> str:
         f"Why: {entry.why}",
         f"Fix: {entry.fix}",
     ]
+    variants = [item for (name, _), item in CONTROLS.items() if name == entry.id]
+    if variants:
+        read = sorted({name for item in variants for name in (*item.subject.INPUTS, *item.needs)})
+        subjects = sorted({item.subject.__name__ for item in variants})
+        lines += ["", f"Judges: {', '.join(subjects)}", f"Needs: {', '.join(read)}"]
     if entry.references:
         lines += ["", "References:"]
         lines += [f"  {name}: {', '.join(numbers)}" for name, numbers in entry.references.items()]

@@ -17,6 +17,10 @@ from hullwatch.posture.model.snapshot import Resource, Snapshot, Subject
 
 Verdict = Literal["PASSED", "FAILED", "NOT_APPLICABLE", "NOT_AVAILABLE"]
 Severity = Literal["critical", "high", "medium", "low", "info"]
+#: Why there is no verdict. ``not-read``: nobody read an input, or it was refused. ``partial``: there may be
+#: more than what was read. ``unreadable``: the object does not fit its schema. ``undecided``: what was read
+#: does not tell. ``defect``: the control itself failed.
+Cause = Literal["", "not-read", "partial", "unreadable", "undecided", "defect"]
 #: Highest first.
 SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
 #: What can be shown of a value, in JSON.
@@ -46,6 +50,7 @@ class Unknown(msgspec.Struct, frozen=True):
     """Evidence that this subject's verdict depends on was not read, and why."""
 
     reason: str
+    cause: Cause = "undecided"
 
 
 Outcome = Violation | Unknown
@@ -76,6 +81,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     resource: Resource
     verdict: Verdict
     reason: str = ""
+    #: Set with NOT_AVAILABLE only.
+    cause: Cause = ""
     severity: Severity = "info"
     violations: tuple[Violation, ...] = ()
     #: Pods or revisions that bear witness; ``witnesses`` counts those that are not named too.
@@ -136,6 +143,7 @@ def inputs(controls: Iterable[Control]) -> frozenset[str]:
 class _Judged(msgspec.Struct):
     verdict: Verdict
     reason: str = ""
+    cause: Cause = ""
     violations: tuple[Violation, ...] = ()
 
 
@@ -144,6 +152,7 @@ class _Unjudged(msgspec.Struct):
 
     resource: Resource
     reason: str
+    cause: Cause
 
 
 def evaluate(
@@ -171,16 +180,16 @@ def _members(snapshot: Snapshot, item: Control) -> Iterator[Any]:
     """The subjects of a control, and what stands for those that could not be read."""
     for broken in snapshot.unreadable:
         if broken.subject in (item.subject, *getattr(item.subject, "SOURCES", ())):
-            yield _Unjudged(broken.resource, broken.reason)
+            yield _Unjudged(broken.resource, broken.reason, "unreadable")
     try:
         subjects: list[Any] = snapshot.of(item.subject)
     except Exception as error:  # a defect in one derivation must not cost the other controls
-        yield _Unjudged(_whole(snapshot, ""), _defect(error))
+        yield _Unjudged(_whole(snapshot, ""), _defect(error), "defect")
         return
     # What could not be listed may exist: the verdict on all of it is missing, not just on what is there.
     for name in item.subject.INPUTS if subjects else (*item.subject.INPUTS, *item.needs):
         if name in snapshot.inputs and (reason := snapshot.missing(name)):
-            yield _Unjudged(_whole(snapshot, name), reason)
+            yield _Unjudged(_whole(snapshot, name), reason, "not-read")
     yield from subjects
 
 
@@ -212,6 +221,7 @@ def _judge_group(snapshot: Snapshot, members: list[tuple[Control, Any]], severit
         resource=resource,
         verdict=worst.verdict,
         reason=worst.reason,
+        cause=worst.cause,
         severity=severity,
         violations=tuple(violations),
         evidence=tuple(witnesses[:MAX_EVIDENCE]),
@@ -224,26 +234,28 @@ _WORSE: dict[Verdict, int] = {"NOT_APPLICABLE": 0, "PASSED": 1, "NOT_AVAILABLE":
 
 def _judge(snapshot: Snapshot, item: Control, subject: Any) -> _Judged:
     if isinstance(subject, _Unjudged):
-        return _Judged("NOT_AVAILABLE", subject.reason)
+        return _Judged("NOT_AVAILABLE", subject.reason, subject.cause)
     try:
         if item.skip and (reason := item.skip(subject, snapshot)):
             return _Judged("NOT_APPLICABLE", reason)
         lacking = _lacking(snapshot, item, subject)
         if lacking and not lacking.partly:
-            return _Judged("NOT_AVAILABLE", lacking.reason)
+            return _Judged("NOT_AVAILABLE", lacking.reason, "not-read")
         violations: list[Violation] = []
-        unknown = ""
+        unknown: Unknown | None = None
         for outcome in item.check(subject, snapshot):
             if isinstance(outcome, Violation):
                 violations.append(outcome)
             else:
-                unknown = unknown or outcome.reason
+                unknown = unknown or outcome
     except Exception as error:  # a control that raises costs only itself, and never passes
-        return _Judged("NOT_AVAILABLE", _defect(error))
+        return _Judged("NOT_AVAILABLE", _defect(error), "defect")
     if violations:
         return _Judged("FAILED", violations=tuple(violations))
-    if unknown or lacking:
-        return _Judged("NOT_AVAILABLE", unknown or (lacking.reason if lacking else ""))
+    if unknown:
+        return _Judged("NOT_AVAILABLE", unknown.reason, unknown.cause)
+    if lacking:
+        return _Judged("NOT_AVAILABLE", lacking.reason, "partial")
     return _Judged("PASSED")
 
 

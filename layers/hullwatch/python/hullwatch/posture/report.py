@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from hullwatch.posture.catalogue import catalogue
-from hullwatch.posture.engine import Result, Severity, Verdict
+from hullwatch.posture.engine import Cause, Result, Severity, Verdict
+from hullwatch.posture.readers.sources import Sources
 from hullwatch.posture.requirements import requirements_of
 
 
@@ -31,11 +32,13 @@ class ResultEntry(_Model):
     resource: str = Field(description="Kind/namespace/name, without what does not apply.")
     verdict: Verdict
     reason: str = Field(description="Why there is no verdict, or why the control does not apply.")
+    cause: Cause | None = Field(description="The same as a stable word; null when there is a verdict.")
     violations: list[ViolationEntry]
     severity: Severity
     title: str
     requirements: list[str] = Field(description="Where standards ask for it: NIST.800-53.r5 AC-6.")
     file: str | None = Field(description="The file that holds the resource, where one can be named.")
+    line: int | None = Field(description="The line of the first violation, or of the resource.")
 
 
 class CheckReport(_Model):
@@ -45,24 +48,26 @@ class CheckReport(_Model):
     results: list[ResultEntry]
 
 
-def check_report(results: Iterable[Result], files: Mapping[str, str]) -> CheckReport:
-    """``files``: the resource as text → the name of its file."""
-    return CheckReport(
-        results=[
-            ResultEntry(
-                control=result.control,
-                resource=str(result.resource),
-                verdict=result.verdict,
-                reason=result.reason,
-                violations=[
-                    ViolationEntry(path=item.path, value=item.value, message=item.message)
-                    for item in result.violations
-                ],
-                severity=result.severity,
-                title=catalogue()[result.control].title,
-                requirements=list(requirements_of(catalogue()[result.control])),
-                file=files.get(str(result.resource)),
-            )
-            for result in results
-        ]
+def check_report(results: Iterable[Result], sources: Sources) -> CheckReport:
+    """The report of results on the documents of these files."""
+    return CheckReport(results=[_entry(result, sources) for result in results])
+
+
+def _entry(result: Result, sources: Sources) -> ResultEntry:
+    place = sources.place(result.resource, result.violations[0].path if result.violations else "")
+    return ResultEntry(
+        control=result.control,
+        resource=str(result.resource),
+        verdict=result.verdict,
+        reason=result.reason,
+        cause=result.cause or None,
+        violations=[
+            ViolationEntry(path=item.path, value=item.value, message=item.message)
+            for item in result.violations
+        ],
+        severity=result.severity,
+        title=catalogue()[result.control].title,
+        requirements=list(requirements_of(catalogue()[result.control])),
+        file=place.file if place else None,
+        line=place.line if place else None,
     )

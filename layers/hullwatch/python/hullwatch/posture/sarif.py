@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
 from hullwatch.posture.catalogue import Entry, catalogue
 from hullwatch.posture.engine import Result, Severity
+from hullwatch.posture.readers.sources import Sources
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -28,8 +29,8 @@ _SCORES: dict[Severity, str] = {
 }
 
 
-def to_sarif(results: Iterable[Result], files: Mapping[str, str], tool_version: str) -> dict[str, Any]:
-    """One log with one run. ``files``: the resource as text → the name of its file."""
+def to_sarif(results: Iterable[Result], sources: Sources, tool_version: str) -> dict[str, Any]:
+    """One log with one run. A result without a file, such as one about the account, has no physical place."""
     failed = [result for result in results if result.verdict == "FAILED"]
     indexes = {name: place for place, name in enumerate(dict.fromkeys(item.control for item in failed))}
     driver = {
@@ -43,7 +44,7 @@ def to_sarif(results: Iterable[Result], files: Mapping[str, str], tool_version: 
         "runs": [
             {
                 "tool": {"driver": driver},
-                "results": [_result(item, indexes[item.control], files) for item in failed],
+                "results": [_result(item, indexes[item.control], sources) for item in failed],
                 "columnKind": "unicodeCodePoints",
             }
         ],
@@ -61,13 +62,15 @@ def _rule(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _result(result: Result, rule_index: int, files: Mapping[str, str]) -> dict[str, Any]:
+def _result(result: Result, rule_index: int, sources: Sources) -> dict[str, Any]:
     resource = str(result.resource)
     paths = ", ".join(item.path for item in result.violations)
     location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": resource}]}
-    if file := files.get(resource):
-        # Documents keep no line numbers; code scanning services require a line.
-        location["physicalLocation"] = {"artifactLocation": {"uri": quote(file)}, "region": {"startLine": 1}}
+    if place := sources.place(result.resource, result.violations[0].path if result.violations else ""):
+        location["physicalLocation"] = {
+            "artifactLocation": {"uri": quote(place.file)},
+            "region": {"startLine": place.line},
+        }
     return {
         "ruleId": result.control,
         "ruleIndex": rule_index,

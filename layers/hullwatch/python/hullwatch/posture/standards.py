@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,6 +58,7 @@ def check_documents(
     standard: str = "",
     kubernetes_version: str = "",
     *,
+    only: Collection[str] = (),
     scope: Scope = NO_SCOPE,
     parameters: Parameters = DEFAULTS,
     now: datetime | None = None,
@@ -66,7 +67,8 @@ def check_documents(
 
     Documents are taken for a part of the whole: a control that needs more than them is NOT_AVAILABLE, unless
     they already break it. ``kubernetes_version`` is ``1.34`` or ``latest``; empty means that of the EKS
-    cluster among the documents, else the newest rules.
+    cluster among the documents, else the newest rules. ``only``: ids of controls, all of the standard's
+    without any.
 
     Raises :class:`~hullwatch.errors.UserError` for a standard or a version that is not known.
     """
@@ -83,7 +85,9 @@ def check_documents(
         now=now or datetime.now(UTC),
         parameters=parameters,
     )
-    controls = controls_of(standard, snapshot.kubernetes_version)
+    controls = [
+        item for item in controls_of(standard, snapshot.kubernetes_version) if not only or item.id in only
+    ]
     return list(evaluate(snapshot, controls, severity_of))
 
 

@@ -78,7 +78,7 @@ def stale_entry(entry: AccessEntry, snapshot: Snapshot) -> Iterator[Outcome]:
 @control("eks.access.stale-principal", Mapping, needs=("iam:GetAccountAuthorizationDetails",))
 def stale_mapping(mapping: Mapping, snapshot: Snapshot) -> Iterator[Outcome]:
     if mapping.problem:
-        yield Unknown(mapping.problem)
+        yield Unknown(mapping.problem, "unreadable")
     for entry in mapping.entries:
         yield from _stale(entry.arn, entry.path, snapshot)
 

@@ -91,7 +91,7 @@ def no_customer_key(cluster: EksCluster, _: Snapshot) -> Iterator[Outcome]:
         try:
             by_default = parse_version(cluster.version) >= ENVELOPE_ENCRYPTION_SINCE
         except ValueError as error:
-            yield Unknown(str(error))
+            yield Unknown(str(error), "unreadable")
             return
         severity: Severity | None = None if by_default else "high"
         yield Violation(path="encryptionConfig", severity=severity)

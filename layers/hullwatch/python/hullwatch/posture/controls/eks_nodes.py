@@ -192,7 +192,7 @@ def _skew(path: str, version: str, cluster: str) -> Iterator[Outcome]:
     try:
         behind = parse_version(cluster)[1] - parse_version(version)[1]
     except ValueError as error:
-        yield Unknown(str(error))
+        yield Unknown(str(error), "unreadable")
         return
     if behind >= 2:
         severity: Severity | None = "high" if behind > 3 else None

@@ -80,7 +80,7 @@ def grandfathered(namespace: Namespace, snapshot: Snapshot) -> Iterator[Outcome]
     level = level_of(namespace.meta.labels) or "privileged"
     for broken in snapshot.unreadable:
         if broken.subject is Workload and (broken.resource.namespace or "default") == namespace.name:
-            yield Unknown(f"{broken.resource}: {broken.reason}")
+            yield Unknown(f"{broken.resource}: {broken.reason}", "unreadable")
     for workload in workloads_by_namespace(snapshot).get(namespace.name, ()):
         for control_id in controls_at(level, rules_version(workload, snapshot)):
             item = CONTROLS[control_id, Workload]

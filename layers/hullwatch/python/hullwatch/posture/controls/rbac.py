@@ -196,7 +196,7 @@ def _aws_auth_entries(config: ConfigMap) -> Iterator[AwsAuth]:
 @control("rbac.system-masters", Mapping)
 def masters_in_aws_auth(mapping: Mapping, snapshot: Snapshot) -> Iterator[Outcome]:
     if mapping.problem:
-        yield Unknown(mapping.problem)
+        yield Unknown(mapping.problem, "unreadable")
     for entry in mapping.entries:
         excused = any(
             fnmatchcase(entry.arn, pattern) for pattern in snapshot.parameters.break_glass_principals

@@ -19,9 +19,36 @@ MAX_DEPTH = 200
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML as the Kubernetes API reads it: a date is a string."""
+    """YAML as the Kubernetes API reads it: a date is a string, and a key stands once in a mapping."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._merged = 0
+        #: Mappings of the document at hand that were flattened.
+        self.flat: dict[int, yaml.MappingNode] = {}
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Resolve merge keys, which multiply as aliases do before anything can count the result."""
+        if id(node) not in self.flat:
+            self.flat[id(node)] = node
+            _refuse_repeated_keys(node)
+            super().flatten_mapping(node)
+        self._merged += len(node.value)
+        if self._merged > MAX_NODES:
+            raise yaml.MarkedYAMLError(problem="too many values", problem_mark=node.start_mark)
 
 
+def _refuse_repeated_keys(node: yaml.MappingNode) -> None:
+    seen: set[tuple[str, str]] = set()
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+            if (key.tag, key.value) in seen:
+                problem = f"the key {key.value[:60]!r} is given twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add((key.tag, key.value))
+
+
+_MERGE = "tag:yaml.org,2002:merge"
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
@@ -33,30 +60,79 @@ def parse(content: bytes, name: str) -> list[Document]:
 
     Raises :class:`~hullwatch.errors.UserError` when it is neither YAML nor JSON, or too large.
     """
+    return [document for _, document in parse_with_lines(content, name)]
+
+
+def parse_with_lines(content: bytes, name: str) -> list[tuple[int, Document]]:
+    """As :func:`parse`, each with the line, from 1, on which the document or the List it is in begins."""
     if len(content) > MAX_BYTES:
         raise UserError(f"{name}: larger than {MAX_BYTES >> 20} MiB")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{name}: not UTF-8 text") from error
-    return [document for loaded in _load(text, name) for document in unfold(pruned(loaded, name))]
+    return [
+        (line, document) for line, loaded in _load(text, name) for document in unfold(pruned(loaded, name))
+    ]
 
 
-def _load(text: str, name: str) -> list[Any]:
+def _load(text: str, name: str) -> list[tuple[int, Any]]:
     if text.lstrip()[:1] in ("{", "["):
         try:
-            return [msgspec.json.decode(text)]
+            return [(1, msgspec.json.decode(text))]
         except msgspec.DecodeError:
             pass  # flow style YAML, or several JSON documents
     try:
-        return list(yaml.load_all(text, Loader=_Loader))
+        return list(_yaml(text))
     except (yaml.YAMLError, ValueError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" (line {where.line + 1})" if where else ""
+        if "{{" in text:
+            raise UserError(f"{name}: a template: render it first, as 'helm template' does{line}") from error
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise UserError(f"{name}: not YAML or JSON: {problem}{line}") from error
     except RecursionError as error:
         raise UserError(f"{name}: nested too deeply") from error
+
+
+def _yaml(text: str) -> Iterator[tuple[int, Any]]:
+    loader = _Loader(text)
+    try:
+        while loader.check_node() and (node := loader.get_node()):
+            yield node.start_mark.line + 1, loader.construct_document(node)
+            loader.flat.clear()
+    finally:
+        loader.dispose()
+
+
+def nodes(content: bytes) -> Iterator[yaml.Node]:
+    """The YAML nodes of a file's documents, in the order of :func:`parse`: they know their lines.
+
+    Only for what :func:`parse` has taken. Ends early where JSON is no YAML, for example for its tabs.
+    """
+    try:
+        for node in yaml.compose_all(content.decode("utf-8-sig"), Loader=_Loader):
+            yield from _unfolded(node)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return
+
+
+def _unfolded(node: yaml.Node, depth: int = 0) -> Iterator[yaml.Node]:
+    """As :func:`unfold`."""
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _unfolded(item, depth + 1)
+    elif isinstance(node, yaml.MappingNode):
+        fields = {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
+        kind, items = fields.get("kind"), fields.get("items")
+        is_list = isinstance(kind, yaml.ScalarNode) and kind.value.endswith("List")
+        if is_list and isinstance(items, yaml.SequenceNode):
+            for item in items.value:
+                yield from _unfolded(item, depth + 1)
+        else:
+            yield node
 
 
 def unfold(document: Any) -> Iterator[Document]:
