@@ -31,6 +31,7 @@ from hullwatch.findings.asff import encoded_size, pack, to_asff
 from hullwatch.findings.diff import diff
 from hullwatch.findings.finding import Finding, ImageRef, Track
 from hullwatch.inventory.package import Package, Problem
+from hullwatch.posture.failures import FailedControl
 from local_aws import asff as local_contract
 
 
@@ -45,6 +46,12 @@ def as_asff(finding: Finding) -> dict[str, Any]:
     assert violations(document, ACCOUNT, REGION) == []
     assert local_contract.violations(document, account=ACCOUNT) == []
     return document
+
+
+def test_a_failed_control_of_an_image() -> None:
+    control = FailedControl(control="image.user.root", severity="medium", lines=("config.User: not set",))
+    (document,) = sent(subject(controls=(control,)))
+    assert document["Compliance"] == {"Status": "FAILED"}
 
 
 OPENSSL = (

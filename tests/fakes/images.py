@@ -155,10 +155,13 @@ def layer(
 
 @dataclass(frozen=True)
 class FakeImage:
-    """One platform's image. ``config`` is the configuration's ``config`` object (``User``, ``Env``, ...)."""
+    """One platform's image. ``config`` is the configuration's ``config`` object (``User``, ``Env``, ...).
+
+    Without any, the image does not run as root, so that nothing is wrong with it but its packages.
+    """
 
     layers: Sequence[FakeLayer]
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=lambda: {"User": "1000"})
     platform: str = "linux/amd64"
     history: Sequence[Mapping[str, Any]] | None = None
     docker: bool = False

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import typer
 from click.testing import Result
+from jsonschema import Draft7Validator
 from typer.testing import CliRunner
 
+from fakes.sarif_contract import SARIF
 from hullwatch.cli.check import check
 from hullwatch.errors import UserError
 from hullwatch.posture.engine import Control
@@ -87,7 +89,16 @@ def test_json_names_file_path_and_value(tmp_path: Path) -> None:
     assert result["violations"][0]["value"] is True
 
 
-def test_sarif_holds_only_what_failed() -> None:
+def test_sarif_holds_only_what_failed(tmp_path: Path) -> None:
+    file = tmp_path / "pod.yaml"
+    file.write_text(pod(privileged=True))
+    whole = json.loads(run(file, "--format", "sarif").stdout)
+    Draft7Validator(SARIF).validate(whole)
+    regions = [
+        item["locations"][0]["physicalLocation"]["region"]["startLine"]
+        for item in whole["runs"][0]["results"]
+    ]
+    assert set(regions) == {1}
     done = run("-", "--format", "sarif", "--standard", "pss-baseline", stdin=pod(privileged=True))
     (only,) = json.loads(done.stdout)["runs"][0]["results"]
     assert only["ruleId"] == "k8s.pod.privileged"

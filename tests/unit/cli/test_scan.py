@@ -56,6 +56,17 @@ def test_a_severity_to_fail_on(image: Path, advisories: Path, limit: str, code: 
     assert json.loads(done.stdout)["vulnerabilities"]
 
 
+def test_the_configuration_of_the_image_is_judged(image: Path) -> None:
+    done = run("scan", image, "--no-match", "--format", "json", "--fail-on-control", "critical")
+    verdicts = {entry["control"]: entry["verdict"] for entry in json.loads(done.stdout)["controls"]}
+    assert done.returncode == 0
+    assert (verdicts["image.user.root"], verdicts["image.healthcheck.missing"]) == ("PASSED", "FAILED")
+
+    shown = run("scan", image, "--no-match", "--fail-on-control", "any")
+    assert shown.returncode == 1
+    assert "image.healthcheck.missing" in shown.stdout
+
+
 def test_without_matching_only_packages_are_listed(image: Path) -> None:
     done = run("scan", image, "--no-match", "--format", "json")
 

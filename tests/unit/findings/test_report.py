@@ -9,11 +9,14 @@ import pytest
 from jsonschema import Draft7Validator
 
 from fakes.matches import KEV, NOW, deb, digest, match, pypi
+from fakes.sarif_contract import SARIF
 from hullwatch.findings.report import LookupReport, ScanReport, lookup_report, scan_report
 from hullwatch.findings.sarif import to_sarif
 from hullwatch.findings.standalone import findings_of_image
 from hullwatch.inventory.image_facts import BaseImage, ImageFacts
 from hullwatch.inventory.package import Inventory, OsRelease, Package, Problem
+from hullwatch.posture.engine import Result, Violation
+from hullwatch.posture.model.snapshot import Resource
 from hullwatch.settings import FindingSettings
 
 OPENSSL, DJANGO = deb(), pypi()
@@ -38,7 +41,24 @@ FACTS = ImageFacts(
     created="2024-05-01T12:00:00Z",
     base=BaseImage(source="history", layers=1),
 )
-REPORT = scan_report("oci:app", FACTS, INVENTORY, MATCHES, {"read": 1.5})
+CONTROLS = [
+    Result(
+        id="0",
+        control="image.user.root",
+        resource=Resource(kind="Image", name=digest("image-1")),
+        verdict="FAILED",
+        severity="medium",
+        violations=(Violation(path="config.User"),),
+    ),
+    Result(
+        id="1",
+        control="image.age.old",
+        resource=Resource(kind="Image", name=digest("image-1")),
+        verdict="PASSED",
+        severity="low",
+    ),
+]
+REPORT = scan_report("oci:app", FACTS, INVENTORY, MATCHES, CONTROLS, {"read": 1.5})
 
 
 def test_the_report_has_the_documented_shape() -> None:
@@ -48,6 +68,7 @@ def test_the_report_has_the_documented_shape() -> None:
         "image",
         "packages",
         "vulnerabilities",
+        "controls",
         "issues",
         "complete",
         "timings",
@@ -79,6 +100,19 @@ def test_the_report_has_the_documented_shape() -> None:
         {"reason": "BUDGET_EXCEEDED", "detail": "nested too deep", "path": "app/my lib.jar", "layer": None}
     ]
     assert document["timings"] == {"read": 1.5}
+
+
+def test_controls_are_listed_with_what_fails_them() -> None:
+    entries = json.loads(REPORT.model_dump_json())["controls"]
+    assert [entry["verdict"] for entry in entries] == ["PASSED", "FAILED"]
+    assert entries[1] == {
+        "control": "image.user.root",
+        "title": "Image runs as root by default",
+        "severity": "medium",
+        "verdict": "FAILED",
+        "reason": None,
+        "violations": [{"path": "config.User", "value": None}],
+    }
 
 
 def test_vulnerabilities_are_sorted_by_severity_and_complete() -> None:
@@ -124,7 +158,7 @@ def test_what_is_not_known_is_null_and_never_empty() -> None:
 
 
 def test_an_image_without_a_distribution() -> None:
-    report = scan_report("oci:scratch", FACTS, Inventory(digest=digest("x")), [], {})
+    report = scan_report("oci:scratch", FACTS, Inventory(digest=digest("x")), [], [], {})
     assert report.image.os is None
     assert report.complete is True
 
@@ -160,123 +194,19 @@ def test_lookup_names_the_advisories_of_each_vulnerability() -> None:
     }
 
 
-def closed(properties: dict[str, Any], *required: str) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
-MESSAGE = closed({"text": {"type": "string", "minLength": 1}}, "text")
-LEVEL = {"enum": ["none", "note", "warning", "error"]}
-URI = {"type": "string", "pattern": r"^[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+$"}
-PHYSICAL = closed(
-    {
-        "artifactLocation": closed({"uri": URI}, "uri"),
-        "region": closed({"startLine": {"type": "integer", "minimum": 1}}),
-    },
-    "artifactLocation",
-)
-LOCATION = closed(
-    {
-        "physicalLocation": PHYSICAL,
-        "logicalLocations": {"type": "array", "items": closed({"fullyQualifiedName": {"type": "string"}})},
-    }
-)
-RULE = closed(
-    {
-        "id": {"type": "string"},
-        "shortDescription": MESSAGE,
-        "fullDescription": MESSAGE,
-        "helpUri": URI,
-        "defaultConfiguration": closed({"level": LEVEL}),
-        "properties": {
-            "type": "object",
-            "required": ["tags", "precision", "security-severity"],
-            "properties": {
-                "tags": {"type": "array", "uniqueItems": True, "contains": {"const": "security"}},
-                "precision": {"enum": ["very-high", "high", "medium", "low"]},
-                "security-severity": {"type": "string", "pattern": r"^(10\.0|\d\.\d)$"},
-            },
-        },
-    },
-    "id",
-)
-RESULT = closed(
-    {
-        "ruleId": {"type": "string"},
-        "ruleIndex": {"type": "integer", "minimum": 0},
-        "level": LEVEL,
-        "message": MESSAGE,
-        "locations": {"type": "array", "minItems": 1, "maxItems": 10, "items": LOCATION},
-        "partialFingerprints": {"type": "object", "additionalProperties": {"type": "string"}},
-    },
-    "message",
-    "locations",
-)
-INVOCATION = closed(
-    {
-        "executionSuccessful": {"type": "boolean"},
-        "toolExecutionNotifications": {
-            "type": "array",
-            "items": closed(
-                {
-                    "level": LEVEL,
-                    "message": MESSAGE,
-                    "descriptor": closed({"id": {"type": "string"}}),
-                    "locations": {"type": "array", "items": LOCATION},
-                },
-                "message",
-            ),
-        },
-    },
-    "executionSuccessful",
-)
-DRIVER = closed(
-    {
-        "name": {"type": "string"},
-        "version": {"type": "string"},
-        "rules": {"type": "array", "uniqueItems": True, "items": RULE},
-    },
-    "name",
-)
-RUN = closed(
-    {
-        "tool": closed({"driver": DRIVER}, "driver"),
-        "invocations": {"type": "array", "items": INVOCATION},
-        "results": {"type": "array", "items": RESULT},
-        "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
-        "properties": {"type": "object"},
-    },
-    "tool",
-)
-#: The part of SARIF 2.1.0 that we use, closed: a property of another name is a mistake.
-SARIF = closed(
-    {
-        "$schema": {"type": "string", "format": "uri"},
-        "version": {"const": "2.1.0"},
-        "runs": {"type": "array", "items": RUN},
-    },
-    "version",
-    "runs",
-)
-
-
 def test_sarif_is_sarif() -> None:
     Draft7Validator(SARIF).validate(to_sarif(REPORT, "1.0"))
 
 
-def test_sarif_has_a_rule_per_vulnerability_and_a_result_per_package() -> None:
+def test_sarif_has_a_rule_per_vulnerability_and_control() -> None:
     (run,) = to_sarif(REPORT, "1.0")["runs"]
     rules = run["tool"]["driver"]["rules"]
-    assert [rule["id"] for rule in rules] == ["CVE-2023-0001", "CVE-2023-0009"]
+    assert [rule["id"] for rule in rules] == ["CVE-2023-0001", "CVE-2023-0009", "image.user.root"]
     assert [rules[result["ruleIndex"]]["id"] for result in run["results"]] == [
         result["ruleId"] for result in run["results"]
     ]
-    assert [result["level"] for result in run["results"]] == ["error", "error", "warning"]
-    assert len({result["partialFingerprints"]["hullwatch/v1"] for result in run["results"]}) == 3
+    assert [result["level"] for result in run["results"]] == ["error", "error", "warning", "warning"]
+    assert len({result["partialFingerprints"]["hullwatch/v1"] for result in run["results"]}) == 4
     assert run["results"][2]["message"]["text"] == (
         "Django 4.2.1 is affected by CVE-2023-0009 (medium); fixed in 4.2.2."
     )
@@ -289,7 +219,7 @@ def test_sarif_points_at_the_witness_or_else_at_the_image() -> None:
         for result in run["results"]
         for location in result["locations"]
     ]
-    assert uris == ["var/lib/dpkg/status", "oci%3Aapp", "app/Django-4.2.1.dist-info/METADATA"]
+    assert uris == ["var/lib/dpkg/status", "oci%3Aapp", "app/Django-4.2.1.dist-info/METADATA", "oci%3Aapp"]
     (notification,) = run["invocations"][0]["toolExecutionNotifications"]
     assert notification["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "app/my%20lib.jar"
 

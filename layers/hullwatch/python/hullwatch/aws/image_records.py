@@ -14,6 +14,7 @@ import msgspec
 
 from hullwatch.aws.table import Item, Table
 from hullwatch.images.image import Kind
+from hullwatch.posture.failures import FailedControl
 
 #: ``PENDING`` is being scanned. ``ASSESSED`` was read whole, ``PARTIAL`` in part. ``UNSCANNABLE`` cannot be
 #: read, and trying again does not help; ``FAILED`` could not be read this time. ``LINKED`` is an index,
@@ -55,6 +56,8 @@ class ImageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     unmatched: tuple[str, ...] = ()
     #: A digest of what the report says, for telling whether other advisories say something else.
     says: str = ""
+    #: What is wrong with its configuration; ``None`` when nobody has looked.
+    controls: tuple[FailedControl, ...] | None = None
     #: How often a scan ended without an answer that lasts (failed, gone, archived): each such end makes room
     #: for one more execution.
     attempts: int = 0

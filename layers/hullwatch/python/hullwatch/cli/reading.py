@@ -19,6 +19,8 @@ from hullwatch.inventory.image_facts import ImageFacts, image_facts
 from hullwatch.inventory.layer_index import LayerIndex, decode, encode, index_layer
 from hullwatch.inventory.overlay import assemble
 from hullwatch.inventory.package import Inventory, Problem
+from hullwatch.posture.images import built_image
+from hullwatch.posture.model.image import BuiltImage
 
 #: Below this many compressed bytes, starting a second process takes longer than it saves.
 _WORTH_A_PROCESS = 16 << 20
@@ -28,11 +30,12 @@ Progress = Callable[[int, int], None]
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """An image that was read: what it is, what it holds, and the seconds that each layer took, by digest."""
+    """An image that was read: what it is, what it holds, how it is built, and seconds by layer digest."""
 
     image: Image
     inventory: Inventory
     facts: ImageFacts
+    built: BuiltImage
     seconds: dict[str, float]
 
 
@@ -61,7 +64,9 @@ def read_image(
         for digest in image.foreign_layers
     )
     inventory = msgspec.structs.replace(inventory, problems=inventory.problems + foreign)
-    return Reading(image=image, inventory=inventory, facts=image_facts(image, indexes), seconds=seconds)
+    facts = image_facts(image, indexes)
+    built = built_image(image, inventory, indexes)
+    return Reading(image=image, inventory=inventory, facts=facts, built=built, seconds=seconds)
 
 
 def source_of(target: Target) -> Source:

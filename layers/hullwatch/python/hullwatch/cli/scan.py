@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hullwatch.cli.check import FailOn as FailOnControl
 from hullwatch.cli.options import Advisories, advisories_directory
 from hullwatch.cli.terminal import FINDINGS, INCOMPLETE, emit, notes, show
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from hullwatch.images.image import Platform
     from hullwatch.images.reference import Target
     from hullwatch.inventory.package import Inventory
+    from hullwatch.posture.engine import Result
 
 
 class Format(StrEnum):
@@ -59,6 +61,10 @@ def scan(
     fail_on: Annotated[
         FailOn | None, typer.Option(help="Exit with 1 when a vulnerability is at least this severe.")
     ] = None,
+    fail_on_control: Annotated[
+        FailOnControl | None,
+        typer.Option(help="Exit with 1 when the image fails a control that is at least this severe."),
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.table,
     output: Annotated[Path | None, typer.Option(help="Write the result to this file.")] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 means one per processor.")] = 0,
@@ -66,8 +72,9 @@ def scan(
 ) -> None:
     """Scan an image: a directory, an archive, or straight from a registry.
 
-    Exit codes: 0 done, 1 a vulnerability at or above --fail-on, 2 the image or an option is not usable,
-    3 done, but something in the image could not be read.
+    Exit codes: 0 done, 1 a vulnerability at or above --fail-on or a failed control at or above
+    --fail-on-control, 2 the image or an option is not usable, 3 done, but something in the image could not
+    be read.
     """
     from hullwatch.images.opening import parse_platform
     from hullwatch.images.reference import parse_target
@@ -84,11 +91,12 @@ def scan(
         begun = time.perf_counter()
         matches, uncovered = _match(directory, reading.inventory)
         timings["match"] = time.perf_counter() - begun
+    controls = _controls(reading)
     timings["total"] = time.perf_counter() - started
-    _print(form, output, target, reading, matches, timings, matched=not no_match)
+    _print(form, output, target, reading, matches, controls, timings, matched=not no_match)
     for ecosystem in uncovered:
         notes().print(f"note: there are no advisories for {ecosystem} in {directory}")
-    if fail_on and _at_least(matches, fail_on):
+    if (fail_on and _at_least(matches, fail_on)) or (fail_on_control and _fails(controls, fail_on_control)):
         raise typer.Exit(FINDINGS)
     if not reading.inventory.complete:
         raise typer.Exit(INCOMPLETE)
@@ -125,6 +133,21 @@ def _match(directory: Path, inventory: Inventory) -> tuple[list[Match], list[str
         return compiled.match(inventory.packages), uncovered
 
 
+def _controls(reading: Reading) -> list[Result]:
+    from datetime import UTC, datetime
+
+    from hullwatch.posture.images import check_image
+
+    return check_image(reading.built, now=datetime.now(UTC))
+
+
+def _fails(controls: list[Result], fail_on: FailOnControl) -> bool:
+    from hullwatch.posture.engine import SEVERITIES
+
+    lowest = len(SEVERITIES) if fail_on is FailOnControl.any else SEVERITIES.index(fail_on.value)
+    return any(item.verdict == "FAILED" and SEVERITIES.index(item.severity) <= lowest for item in controls)
+
+
 def _at_least(matches: list[Match], fail_on: FailOn) -> bool:
     from hullwatch.advisories.model import SEVERITIES
 
@@ -142,12 +165,13 @@ def _print(
     target: str,
     reading: Reading,
     matches: list[Match],
+    controls: list[Result],
     timings: dict[str, float],
     *,
     matched: bool,
 ) -> None:
     if form is Format.table:
-        show(_table(target, reading, matches, matched=matched), output)
+        show(_table(target, reading, matches, controls, matched=matched), output)
         return
     if form in (Format.cyclonedx, Format.spdx):
         from hullwatch.inventory import sbom
@@ -164,13 +188,13 @@ def _print(
 
         documents = [
             to_asff(finding, account="000000000000", region="us-east-1")
-            for finding in _findings(target, reading, matches)
+            for finding in _findings(target, reading, matches, controls)
         ]
         emit(json.dumps(documents, indent=2), output)
         return
     from hullwatch.findings.report import scan_report
 
-    report = scan_report(target, reading.facts, reading.inventory, matches, _rounded(timings))
+    report = scan_report(target, reading.facts, reading.inventory, matches, controls, _rounded(timings))
     if form is Format.sarif:
         import json
 
@@ -196,10 +220,13 @@ def _rounded(timings: dict[str, float]) -> dict[str, float]:
     return {step: round(seconds, 3) for step, seconds in timings.items()}
 
 
-def _findings(target: str, reading: Reading, matches: list[Match]) -> tuple[Finding, ...]:
+def _findings(
+    target: str, reading: Reading, matches: list[Match], controls: list[Result]
+) -> tuple[Finding, ...]:
     from datetime import UTC, datetime
 
     from hullwatch.findings.standalone import findings_of_image
+    from hullwatch.posture.failures import failed
     from hullwatch.settings import FindingSettings
 
     return findings_of_image(
@@ -207,19 +234,23 @@ def _findings(target: str, reading: Reading, matches: list[Match]) -> tuple[Find
         str(reading.image.platform),
         reading.inventory,
         matches,
+        failed(controls),
         settings=FindingSettings(),
         now=datetime.now(UTC).isoformat(),
     )
 
 
-def _table(target: str, reading: Reading, matches: list[Match], *, matched: bool) -> list[RenderableType]:
+def _table(
+    target: str, reading: Reading, matches: list[Match], controls: list[Result], *, matched: bool
+) -> list[RenderableType]:
     from hullwatch.cli import tables
 
     parts: list[RenderableType] = [tables.image(target, reading.image, reading.inventory)]
     if matched:
-        parts.append(tables.upgrades(_findings(target, reading, matches)))
+        parts.append(tables.upgrades(_findings(target, reading, matches, controls)))
     else:
         parts.append(tables.packages(reading.inventory))
+    parts += tables.configuration(controls)
     if reading.inventory.problems:
         parts.append(tables.problems(reading.inventory))
     return parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -15,11 +15,15 @@ from hullwatch.findings.finding import Finding
 from hullwatch.findings.wording import counted, listed, plain
 from hullwatch.images.image import Image
 from hullwatch.inventory.package import Inventory
+from hullwatch.posture.catalogue import catalogue
+from hullwatch.posture.engine import SEVERITIES, Result
+from hullwatch.posture.failures import failed
 
 if TYPE_CHECKING:
     from hullwatch.findings.affected import AffectedReport
 
 _PRIORITY = {"P1": "bold red", "P2": "red", "P3": "yellow", "P4": "dim"}
+_SEVERITY = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "info": "dim"}
 _CONDITION = {"ok": "green", "stale": "yellow", "failed": "red", "absent": "dim"}
 
 
@@ -38,7 +42,7 @@ def image(target: str, found: Image, inventory: Inventory) -> RenderableType:
 
 def upgrades(findings: Sequence[Finding]) -> RenderableType:
     """What to upgrade, most urgent first."""
-    vulnerable = [finding for finding in findings if finding.kind != "unscannable"]
+    vulnerable = [finding for finding in findings if finding.kind in ("package", "vulnerability")]
     if not vulnerable:
         return Text("No known vulnerabilities.", style="green")
     table = _table("", "Package", "Installed", "Upgrade to", "Vulnerabilities", "Why")
@@ -67,6 +71,23 @@ def packages(inventory: Inventory) -> RenderableType:
         cells = (package.name, package.version, where)
         table.add_row(package.type, *(Text(plain(cell, 80)) for cell in cells))
     return table
+
+
+def configuration(results: Sequence[Result]) -> Iterator[RenderableType]:
+    """Controls that the image fails as it is built, worst first; nothing when it fails none."""
+    failures = {item.control: item for item in failed(results)}
+    if not failures:
+        return
+    table = _table("", "Control", "Found", "To do", title="Configuration")
+    for item in sorted(failures.values(), key=lambda item: SEVERITIES.index(item.severity)):
+        entry = catalogue()[item.control]
+        table.add_row(
+            Text(item.severity, style=_SEVERITY[item.severity]),
+            Text(f"{item.control}\n{entry.title}"),
+            Text("\n".join(plain(line, 60) for line in item.lines[:3])),
+            Text(entry.fix),
+        )
+    yield table
 
 
 def problems(inventory: Inventory) -> RenderableType:

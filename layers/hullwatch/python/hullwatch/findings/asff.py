@@ -57,6 +57,7 @@ _CRITICALITY: dict[Priority, int] = {"P1": 90, "P2": 70, "P3": 40, "P4": 10}
 _GENERATORS = {
     "package": "hullwatch/vulnerable-package",
     "vulnerability": "hullwatch/vulnerability",
+    "configuration": "hullwatch/image-configuration",
     "unscannable": "hullwatch/unscannable-image",
 }
 
@@ -96,6 +97,8 @@ def to_asff(finding: Finding, *, account: str, region: str, partition: str = "aw
         "Resources": [_resource(finding, image, partition) for image in finding.images[:_MAX_RESOURCES]],
         "FindingProviderFields": _provider_fields(finding),
     }
+    if finding.kind == "configuration":
+        document["Compliance"] = {"Status": "FAILED" if finding.state == "OPEN" else "PASSED"}
     vulnerabilities = list(_by_vulnerability(finding.matches))
     fitting = _fitting(document, vulnerabilities)
     if fitting:
@@ -157,6 +160,13 @@ def _provider_fields(finding: Finding) -> dict[str, Any]:
             "Types": ["Software and Configuration Checks"],
             "Confidence": 100,
         }
+    if finding.kind == "configuration":
+        return {
+            "Severity": {"Label": _LABELS[finding.priority], "Original": finding.reasons[0]},
+            "Types": ["Software and Configuration Checks"],
+            "Confidence": 100,
+            "Criticality": _CRITICALITY[finding.priority],
+        }
     types = ["Software and Configuration Checks/Vulnerabilities/CVE"]
     if any(match.vulnerability.malware for match in finding.matches):
         types.append("TTPs/Initial Access")
@@ -186,6 +196,7 @@ def _product_fields(finding: Finding) -> dict[str, str]:
         "PackageType": finding.type,
         "InstalledVersion": listed(finding.installed, 20),
         "FixedVersion": finding.fixed,
+        "Control": finding.control,
         "Unreadable": finding.reason,
         "IntroducedBy": finding.introduced_by,
         "IntroducedLayer": finding.introduced_layer,

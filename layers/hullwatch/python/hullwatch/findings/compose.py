@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
 import msgspec
 
 from hullwatch.advisories.ecosystems import normal_name
 from hullwatch.advisories.model import SEVERITIES, Match
-from hullwatch.findings.finding import Finding, ImageRef, Track
+from hullwatch.findings.finding import Finding, ImageRef, Priority, Track
 from hullwatch.findings.fixes import compared_version, fix_of, in_order, is_os_package, upgrade_to
-from hullwatch.findings.priority import rank
+from hullwatch.findings.priority import rank, running_words
 from hullwatch.inventory.package import Package, Problem
+from hullwatch.posture import engine as posture
+from hullwatch.posture.failures import FailedControl
 from hullwatch.settings import FindingSettings
 
 #: Security Hub's limit on ``Id``.
@@ -27,6 +29,14 @@ MAX_ID = 512
 #: Problems that the detail of one finding describes before it counts the rest, and its length in characters.
 _DESCRIBED = 5
 _MAX_DETAIL = 1_000
+
+#: A control's severity already weighs what an attacker gains.
+_CONTROL_PRIORITIES: dict[posture.Severity, Priority] = {
+    "critical": "P1",
+    "high": "P2",
+    "medium": "P3",
+    "low": "P4",
+}
 
 _DIGEST = re.compile(r"sha(256|512):[0-9a-f]{64,128}")
 
@@ -43,6 +53,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     running: bool | None = None
     exposure: tuple[str, ...] = ()
+    #: Controls that its configuration fails; ``None`` when nobody has looked.
+    controls: tuple[FailedControl, ...] | None = ()
 
 
 def findings_of(
@@ -66,6 +78,8 @@ def findings_of(
                 key = (*key, match.vulnerability.id)
             groups.setdefault(key, []).append((subject, match))
     findings = [_package_finding(track, key, entries, settings) for key, entries in groups.items()]
+    failed = sorted({item.control for subject in subjects for item in _failures(subject)})
+    findings += [_configuration_finding(track, control, subjects) for control in failed]
     if any(subject.problems for subject in subjects):
         findings.append(_unscannable_finding(track, subjects))
     return sorted(findings, key=lambda finding: finding.id)
@@ -98,6 +112,7 @@ def fingerprint(finding: Finding) -> str:
         "package": finding.package,
         "installed": finding.installed,
         "fixed": finding.fixed,
+        "control": finding.control,
         "reason": finding.reason,
         "detail": _DIGEST.sub("<digest>", finding.detail),
         "platforms": sorted({image.platform for image in finding.images}),
@@ -159,6 +174,36 @@ def _package_finding(
     return msgspec.structs.replace(finding, fingerprint=fingerprint(finding))
 
 
+def _configuration_finding(track: Track, control: str, subjects: Iterable[Subject]) -> Finding:
+    failing = [
+        (subject, item) for subject in subjects for item in _failures(subject) if item.control == control
+    ]
+    severity = min((item.severity for _, item in failing), key=posture.SEVERITIES.index)
+    running = _running([subject for subject, _ in failing])
+    lines = sorted({line for _, item in failing for line in item.lines})
+    finding = Finding(
+        id=finding_id(track, "configuration", control),
+        kind="configuration",
+        track=track,
+        control=control,
+        detail=_joined(lines),
+        images=_images(subject for subject, _ in failing),
+        priority=_CONTROL_PRIORITIES[severity],
+        reasons=(f"severity is {severity}", running_words(running)),
+    )
+    return msgspec.structs.replace(finding, fingerprint=fingerprint(finding))
+
+
+def _failures(subject: Subject) -> Iterator[FailedControl]:
+    """What is worth a finding: what only informs stands in the report of a scan."""
+    return (item for item in subject.controls or () if item.severity in _CONTROL_PRIORITIES)
+
+
+def _joined(lines: Sequence[str]) -> str:
+    more = len(lines) - _DESCRIBED
+    return "; ".join(lines[:_DESCRIBED])[:_MAX_DETAIL] + (f"; and {more} more" if more > 0 else "")
+
+
 def _unscannable_finding(track: Track, subjects: Iterable[Subject]) -> Finding:
     affected = [subject for subject in subjects if subject.problems]
     problems = sorted(
@@ -167,15 +212,12 @@ def _unscannable_finding(track: Track, subjects: Iterable[Subject]) -> Finding:
         key=lambda p: (bool(p.path), bool(p.layer), p.reason, p.detail, p.path, p.layer),
     )
     lines = [f"{problem.path}: {problem.detail}" if problem.path else problem.detail for problem in problems]
-    distinct = list(dict.fromkeys(lines))
-    more = len(distinct) - _DESCRIBED
-    detail = "; ".join(distinct[:_DESCRIBED])[:_MAX_DETAIL] + (f"; and {more} more" if more > 0 else "")
     finding = Finding(
         id=finding_id(track, "unscannable"),
         kind="unscannable",
         track=track,
         reason=problems[0].reason,
-        detail=detail,
+        detail=_joined(list(dict.fromkeys(lines))),
         images=_images(affected),
         reasons=("what could not be read may be vulnerable",),
     )

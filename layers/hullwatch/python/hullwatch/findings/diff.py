@@ -45,6 +45,7 @@ def diff(
     head: str,
     now: str,
     unread: Sequence[Problem],
+    unjudged: bool = False,
 ) -> Changes[Finding]:
     """Compare what is said about a track with what there is to say.
 
@@ -55,6 +56,7 @@ def diff(
         now: ISO 8601, UTC.
         unread: what could not be read of the images behind ``wanted``. What only those bytes could show stays
             open: a finding is never closed without proof.
+        unjudged: whether nobody has looked at the configuration of one of these images.
     """
     opened: list[Finding] = []
     updated: list[Finding] = []
@@ -78,7 +80,7 @@ def diff(
         before = stored[identifier]
         if before.state == "RESOLVED":
             continue
-        if _examined(before, unread):
+        if _examined(before, unread) and not (unjudged and before.kind == "configuration"):
             resolved.append(_resolved(before, head, later(now, before.updated_at)))
         else:
             kept.append(before)
@@ -128,6 +130,9 @@ def _examined(finding: Finding, unread: Sequence[Problem]) -> bool:
         return True
     if not all(problem.path for problem in unread):
         return False
+    if finding.kind == "configuration":
+        # It rests on the configuration and on the names and modes of files, which were read.
+        return True
     witnesses = {location for match in finding.matches for location in match.package.locations}
     return bool(witnesses) and not any(
         witness.startswith(problem.path) for witness in witnesses for problem in unread

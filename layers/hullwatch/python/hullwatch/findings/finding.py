@@ -1,4 +1,4 @@
-"""What we say about a track: one package to upgrade, with every vulnerability that this would mend."""
+"""What we say about a track: mostly one package to upgrade, with every vulnerability that this mends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from hullwatch.advisories.model import Match
 Priority = Literal["P1", "P2", "P3", "P4"]
 State = Literal["OPEN", "RESOLVED"]
 #: ``package``: a package to upgrade. ``vulnerability``: the same, one per vulnerability (by configuration).
-#: ``unscannable``: the image, or a part of it, could not be read.
-FindingKind = Literal["package", "vulnerability", "unscannable"]
+#: ``configuration``: a control that the image fails as it is built. ``unscannable``: the image, or a part of
+#: it, could not be read.
+FindingKind = Literal["package", "vulnerability", "configuration", "unscannable"]
 
 
 class ImageRef(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,6 +52,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: The lowest version that mends everything that can be mended; empty when nothing can.
     fixed: str = ""
     matches: tuple[Match, ...] = ()
+    #: For ``configuration``: id of the control in the catalogue; ``detail`` says what fails it.
+    control: str = ""
     #: For ``unscannable``: the reason and its one line.
     reason: str = ""
     detail: str = ""

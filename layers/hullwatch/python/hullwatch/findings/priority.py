@@ -71,13 +71,7 @@ def rank(
         reasons.append(f"EPSS of {epss_threshold:.0%} or more: {_named(likely)}")
     reasons.append(f"highest severity is {severity}")
     reasons.append("a fix is available" if fixable else "no fix is available")
-    reasons.append(
-        {
-            True: "running",
-            False: "not running",
-            None: "presumed to run: running workloads are not surveyed",
-        }[running]
-    )
+    reasons.append(running_words(running))
 
     priority: Priority
     if malware or (runs and (exploited or likely)):
@@ -92,6 +86,13 @@ def rank(
         priority = PRIORITIES[max(0, PRIORITIES.index(priority) - 1)]
         reasons.append(f"exposed: {', '.join(exposure)}")
     return Ranking(priority=priority, reasons=tuple(reasons))
+
+
+def running_words(running: bool | None) -> str:
+    """Whether what a finding is about runs, as a reason."""
+    if running is None:
+        return "presumed to run: running workloads are not surveyed"
+    return "running" if running else "not running"
 
 
 def _named(matches: Iterable[Match]) -> str:

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from hullwatch.advisories.model import SEVERITIES, Match, Severity, Status
 from hullwatch.inventory.image_facts import BaseImage, ImageFacts
 from hullwatch.inventory.package import Inventory, OsRelease, Package, Problem
+from hullwatch.posture import engine as posture
+from hullwatch.posture.catalogue import catalogue
 
 
 class _Model(BaseModel):
@@ -123,6 +125,26 @@ class Issue(_Model):
     layer: str | None = None
 
 
+class Breach(_Model):
+    """One thing that makes an image fail a control."""
+
+    path: str = Field(description="Where in the image's configuration, or what kind of fact.")
+    value: str | int | float | bool | list[str] | None = Field(
+        description="What stands there; null: nothing."
+    )
+
+
+class ControlEntry(_Model):
+    """The verdict of one control on the image as it is built."""
+
+    control: str = Field(description="Id in the catalogue: see docs/controls.md.")
+    title: str
+    severity: posture.Severity
+    verdict: posture.Verdict
+    reason: str | None = Field(default=None, description="Why there is no verdict.")
+    violations: list[Breach]
+
+
 class ScanReport(_Model):
     """What ``hullwatch scan --format json`` prints."""
 
@@ -130,6 +152,7 @@ class ScanReport(_Model):
     image: ImageSummary
     packages: list[PackageEntry] = Field(description="Sorted by name, version and purl.")
     vulnerabilities: list[VulnerabilityEntry] = Field(description="Highest severity first, then by id.")
+    controls: list[ControlEntry] = Field(description="The image's configuration, by id.")
     issues: list[Issue]
     complete: bool = Field(description="False when something could not be read: see issues.")
     timings: dict[str, float] = Field(description="Seconds by step.")
@@ -157,6 +180,7 @@ def scan_report(
     facts: ImageFacts,
     inventory: Inventory,
     matches: Iterable[Match],
+    controls: Iterable[posture.Result],
     timings: Mapping[str, float],
 ) -> ScanReport:
     """The report of one image."""
@@ -175,6 +199,7 @@ def scan_report(
         ),
         packages=[_package(package) for package in sorted(inventory.packages, key=_package_order)],
         vulnerabilities=[_vulnerability(match) for match in sorted(matches, key=_match_order)],
+        controls=[_control(result) for result in sorted(controls, key=lambda item: item.control)],
         issues=[_issue(problem) for problem in inventory.problems],
         complete=inventory.complete,
         timings=dict(timings),
@@ -268,6 +293,17 @@ def _vulnerability(match: Match) -> VulnerabilityEntry:
             )
             for statement in match.statements
         ],
+    )
+
+
+def _control(result: posture.Result) -> ControlEntry:
+    return ControlEntry(
+        control=result.control,
+        title=catalogue()[result.control].title,
+        severity=result.severity,
+        verdict=result.verdict,
+        reason=result.reason or None,
+        violations=[Breach(path=item.path, value=item.value) for item in result.violations],
     )
 
 

@@ -1,9 +1,10 @@
 """A scan report as SARIF 2.1.0 (OASIS, errata 01), as code scanning services read it.
 
-One rule per vulnerability, one result per affected package. An image is no source tree: a result points at
-the file in the image that bears witness to the package, or at the image where there is none, and always at
-its first line, because a line is required where results are shown. ``security-severity`` and ``tags`` are
-properties that GitHub reads (*SARIF support for code scanning*).
+One rule per vulnerability and per control that the image fails, one result per affected package and control.
+An image is no source tree: a result points at the file in the image that bears witness to the package, or at
+the image where there is none, and always at its first line, because a line is required where results are
+shown. ``security-severity`` and ``tags`` are properties that GitHub reads (*SARIF support for code
+scanning*).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 from hullwatch.advisories.model import Severity
-from hullwatch.findings.report import Issue, ScanReport, VulnerabilityEntry
+from hullwatch.findings.report import ControlEntry, Issue, ScanReport, VulnerabilityEntry
+from hullwatch.posture.catalogue import catalogue
+from hullwatch.posture.sarif import LEVELS, control_rule
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -45,6 +48,7 @@ def to_sarif(report: ScanReport, tool_version: str) -> dict[str, Any]:
     for entry in report.vulnerabilities:
         first_of.setdefault(entry.id, entry)
     indexes = {identifier: index for index, identifier in enumerate(first_of)}
+    failing = [entry for entry in report.controls if entry.verdict == "FAILED"]
     paths: dict[str | None, list[str]] = {}
     for package in report.packages:
         if package.purl:
@@ -58,7 +62,10 @@ def to_sarif(report: ScanReport, tool_version: str) -> dict[str, Any]:
                     "driver": {
                         "name": "hullwatch",
                         "version": tool_version,
-                        "rules": [_rule(entry) for entry in first_of.values()],
+                        "rules": [
+                            *(_rule(entry) for entry in first_of.values()),
+                            *(control_rule(catalogue()[entry.control]) for entry in failing),
+                        ],
                     }
                 },
                 "invocations": [
@@ -71,6 +78,10 @@ def to_sarif(report: ScanReport, tool_version: str) -> dict[str, Any]:
                 "results": [
                     _result(entry, indexes[entry.id], paths.get(entry.purl, []), report.image.reference)
                     for entry in report.vulnerabilities
+                ]
+                + [
+                    _control_result(entry, len(indexes) + place, report.image.reference)
+                    for place, entry in enumerate(failing)
                 ],
                 "properties": {
                     "image": report.image.reference,
@@ -120,6 +131,28 @@ def _result(entry: VulnerabilityEntry, rule_index: int, paths: list[str], image:
         },
         "locations": [_location(path, entry) for path in where],
         "partialFingerprints": {"hullwatch/v1": hashlib.sha256(identity.encode()).hexdigest()},
+    }
+
+
+def _control_result(entry: ControlEntry, rule_index: int, image: str) -> dict[str, Any]:
+    found = "; ".join(f"{item.path}: {item.value}" for item in entry.violations)
+    return {
+        "ruleId": entry.control,
+        "ruleIndex": rule_index,
+        "level": LEVELS[entry.severity],
+        "message": {"text": f"{entry.title} ({found})"},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": {"uri": quote(image, safe="/")},
+                    "region": {"startLine": 1},
+                },
+                "logicalLocations": [{"fullyQualifiedName": image}],
+            }
+        ],
+        "partialFingerprints": {
+            "hullwatch/v1": hashlib.sha256(f"{entry.control}\n{image}".encode()).hexdigest()
+        },
     }
 
 

@@ -9,6 +9,7 @@ from hullwatch.findings.compose import Subject, findings_of
 from hullwatch.findings.diff import diff
 from hullwatch.findings.finding import Finding, ImageRef, Track
 from hullwatch.inventory.package import Inventory
+from hullwatch.posture.failures import FailedControl
 from hullwatch.settings import FindingSettings
 
 
@@ -17,6 +18,7 @@ def findings_of_image(
     platform: str,
     inventory: Inventory,
     matches: Sequence[Match],
+    controls: Sequence[FailedControl] = (),
     *,
     settings: FindingSettings,
     now: str,
@@ -29,7 +31,9 @@ def findings_of_image(
     """
     track = Track(account="", region="", repository=name, lineage="*")
     image = ImageRef(digest=inventory.digest, platform=platform)
-    subject = Subject(image=image, matches=tuple(matches), problems=inventory.problems)
+    subject = Subject(
+        image=image, matches=tuple(matches), problems=inventory.problems, controls=tuple(controls)
+    )
     return diff(
         {}, findings_of(track, [subject], settings), head=inventory.digest, now=now, unread=inventory.problems
     ).opened

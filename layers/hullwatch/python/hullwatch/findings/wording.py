@@ -7,12 +7,13 @@ an image or a feed is shown without control, format and direction characters, an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from hullwatch.advisories.model import SEVERITIES, Match
-from hullwatch.findings.finding import Finding
+from hullwatch.findings.finding import Finding, FindingKind
 from hullwatch.findings.fixes import fix_of, is_os_package, upgrade_command
 from hullwatch.inventory.package import Package
+from hullwatch.posture.catalogue import catalogue
 
 MAX_TITLE = 256
 MAX_DESCRIPTION = 1_024
@@ -38,6 +39,8 @@ def _title(finding: Finding) -> str:
     place = plain(f"{finding.track.repository}:{finding.track.lineage}", _MAX_PLACE)
     if finding.kind == "unscannable":
         return f"{place} could not be read completely: {finding.reason.replace('_', ' ').lower()}"
+    if finding.kind == "configuration":
+        return f"{catalogue()[finding.control].title}: {place}"
     installed = f"{plain(finding.package, _MAX_NAME)} {_versions(finding.installed)}"
     malware = sorted({match.vulnerability.id for match in finding.matches if match.vulnerability.malware})
     if malware:
@@ -72,7 +75,7 @@ def listed(items: Iterable[str], most: int) -> str:
 
 def description(finding: Finding) -> str:
     """Sentences in order of weight, as many as fit into 1024 characters."""
-    sentences = _unscannable(finding) if finding.kind == "unscannable" else _vulnerable(finding)
+    sentences = _SENTENCES[finding.kind](finding)
     text = ""
     for sentence in sentences:
         longer = f"{text} {plain(sentence, 480)}".lstrip()
@@ -93,10 +96,22 @@ def _unscannable(finding: Finding) -> Iterable[str]:
     yield "Findings that only the unread part could confirm stay open."
 
 
-def _vulnerable(finding: Finding) -> Iterable[str]:
+def _misconfigured(finding: Finding) -> Iterable[str]:
+    yield from _resolved(finding)
+    yield f"{_where(finding)} {'fails' if finding.state == 'OPEN' else 'failed'} {finding.control}."
+    yield catalogue()[finding.control].why
+    yield f"{finding.detail.rstrip('.')}."
+    yield f"Priority {finding.priority}: {'; '.join(finding.reasons)}."
+
+
+def _resolved(finding: Finding) -> Iterable[str]:
     if finding.state == "RESOLVED":
         by = f" by {finding.resolved_by}" if finding.resolved_by else ""
         yield f"Resolved{by}."
+
+
+def _vulnerable(finding: Finding) -> Iterable[str]:
+    yield from _resolved(finding)
     names = sorted({match.package.name for match in finding.matches} - {finding.package})
     built = f" (installed as {listed((plain(n, _MAX_NAME) for n in names), 4)})" if names else ""
     verb = "contains" if finding.state == "OPEN" else "contained"
@@ -121,6 +136,14 @@ def _vulnerable(finding: Finding) -> Iterable[str]:
         yield f"First seen in image {finding.introduced_by}{layer}."
 
 
+_SENTENCES: dict[FindingKind, Callable[[Finding], Iterable[str]]] = {
+    "package": _vulnerable,
+    "vulnerability": _vulnerable,
+    "configuration": _misconfigured,
+    "unscannable": _unscannable,
+}
+
+
 def _named(match: Match) -> str:
     vulnerability = match.vulnerability
     facts: list[str] = [vulnerability.severity]
@@ -143,6 +166,8 @@ def remediation(finding: Finding) -> str:
 def _remediation(finding: Finding) -> str:
     if finding.kind == "unscannable":
         return _READABLE_AGAIN.get(finding.reason, "Rebuild and push the image again, then have it scanned.")
+    if finding.kind == "configuration":
+        return catalogue()[finding.control].fix
     if any(match.vulnerability.malware for match in finding.matches):
         return (
             f"Remove {plain(finding.package, _MAX_NAME)}, rebuild without it, and replace every secret that "

@@ -7,7 +7,7 @@ what they say comes and goes with them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 import msgspec
 import zstandard
@@ -51,6 +51,20 @@ def assemble(digest: str, layers: Sequence[LayerIndex]) -> Inventory:
         layers=tuple(layer.digest for layer in layers),
         analyzer=next(iter(analyzers), ""),
     )
+
+
+def remaining(layers: Sequence[LayerIndex], wanted: Callable[[LayerIndex], Iterable[str]]) -> tuple[str, ...]:
+    """Of the files that ``wanted`` names in each layer, lowest first: those that the image has, sorted."""
+    image = _Overlay()
+    for layer in layers:
+        documents = tuple(Document(path=path, collector="") for path in wanted(layer))
+        image.apply(msgspec.structs.replace(layer, documents=documents, problems=()))
+    return image.paths()
+
+
+def named(layer: LayerIndex, wanted: Container[str]) -> list[str]:
+    """The wanted paths at which a layer has anything but a directory."""
+    return [path for paths in _names(layer) for path in paths if path in wanted]
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -101,6 +115,10 @@ class _Overlay:
         if not content_sets:
             return release
         return msgspec.structs.replace(release, content_sets=tuple(sorted(content_sets)))
+
+    def paths(self) -> tuple[str, ...]:
+        """Every file, sorted."""
+        return tuple(sorted(self._files))
 
     def packages(self) -> tuple[list[Package], list[Package]]:
         """The packages, and the language records that a distribution package already speaks for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -20,6 +21,11 @@ from hullwatch.inventory.layer_index import LayerIndex, decode
 from hullwatch.inventory.overlay import assemble
 from hullwatch.inventory.package import Inventory, Problem
 from hullwatch.pipeline import keys
+from hullwatch.posture.failures import failed
+from hullwatch.posture.images import built_image, check_image
+
+#: What time alone breaks, without a push that would be told of.
+_AGING = frozenset({"image.age.old"})
 
 
 class Assessment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -38,15 +44,19 @@ def assess(services: Services, repository: str, digest: str, generation: str) ->
     image = services.evidence.get_document(keys.image(digest), Image)
     if image is None:
         raise ImageGone(f"nothing is stored about image {digest}")
-    inventory = assemble(digest, [_layer(services, layer.descriptor.digest) for layer in image.layers])
+    layers = [_layer(services, layer.descriptor.digest) for layer in image.layers]
+    inventory = assemble(digest, layers)
     services.evidence.put_document(keys.inventory(digest), inventory)
     assessment = match(services, inventory, generation)
     services.evidence.put_document(keys.report(digest, generation), assessment)
     known = services.images.get(repository, digest)
     if known is None:
         raise ImageGone(f"nothing is recorded about image {repository}@{digest}")
+    built = built_image(image, inventory, layers, repository=repository, pushed_at=known.pushed_at)
     record = msgspec.structs.replace(
-        assessed(known, assessment, len(inventory.packages), services.timestamp()), analyzer=analyzer()
+        assessed(known, assessment, len(inventory.packages), services.timestamp()),
+        analyzer=analyzer(),
+        controls=failed(check_image(built, now=datetime.fromisoformat(services.timestamp()), but=_AGING)),
     )
     for kind, lines in package_rows(repository, digest, record.analyzer, inventory.packages).items():
         services.evidence.put_compressed(keys.packages(kind, repository, digest), lines)

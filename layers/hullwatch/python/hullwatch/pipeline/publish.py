@@ -179,6 +179,7 @@ def _track_detail(finding: Finding, turn: Turn) -> dict[str, Any]:
         "repository": finding.track.repository,
         "track": finding.track.lineage,
         "kind": finding.kind,
+        "control": finding.control,
         "package": finding.package,
         "installed": finding.installed,
         "fixed": finding.fixed,

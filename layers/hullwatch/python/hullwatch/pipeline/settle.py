@@ -221,6 +221,7 @@ def _subject(
                 problems=report.problems,
                 running=running,
                 exposure=exposure,
+                controls=record.controls,
             )
     if record.status == "SKIPPED":
         return Subject(image=image)
@@ -244,6 +245,7 @@ def _bring_in_line(services: Services, track: Track, subjects: list[Subject], he
         head=head,
         now=services.timestamp(),
         unread=unread,
+        unjudged=any(subject.controls is None for subject in subjects),
     )
     for finding in (*changes.opened, *changes.updated, *changes.reopened):
         services.tracks.save(finding, "PENDING", now)

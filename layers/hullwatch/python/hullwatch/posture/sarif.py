@@ -12,7 +12,7 @@ from hullwatch.posture.readers.sources import Sources
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
-_LEVELS: dict[Severity, str] = {
+LEVELS: dict[Severity, str] = {
     "critical": "error",
     "high": "error",
     "medium": "warning",
@@ -36,7 +36,7 @@ def to_sarif(results: Iterable[Result], sources: Sources, tool_version: str) -> 
     driver = {
         "name": "hullwatch",
         "version": tool_version,
-        "rules": [_rule(catalogue()[name]) for name in indexes],
+        "rules": [control_rule(catalogue()[name]) for name in indexes],
     }
     return {
         "$schema": SCHEMA,
@@ -51,14 +51,19 @@ def to_sarif(results: Iterable[Result], sources: Sources, tool_version: str) -> 
     }
 
 
-def _rule(entry: Entry) -> dict[str, Any]:
+def control_rule(entry: Entry) -> dict[str, Any]:
+    """What SARIF says of a control, whatever fails it."""
     return {
         "id": entry.id,
         "shortDescription": {"text": entry.title},
         "fullDescription": {"text": entry.why},
         "help": {"text": entry.fix},
-        "defaultConfiguration": {"level": _LEVELS[entry.severity]},
-        "properties": {"tags": ["security", entry.scope], "security-severity": _SCORES[entry.severity]},
+        "defaultConfiguration": {"level": LEVELS[entry.severity]},
+        "properties": {
+            "tags": ["security", entry.scope],
+            "precision": "very-high",
+            "security-severity": _SCORES[entry.severity],
+        },
     }
 
 
@@ -74,7 +79,7 @@ def _result(result: Result, rule_index: int, sources: Sources) -> dict[str, Any]
     return {
         "ruleId": result.control,
         "ruleIndex": rule_index,
-        "level": _LEVELS[result.severity],
+        "level": LEVELS[result.severity],
         "message": {"text": f"{resource}: {catalogue()[result.control].title} ({paths})"},
         "locations": [location],
         "partialFingerprints": {"hullwatch/v1": result.id},

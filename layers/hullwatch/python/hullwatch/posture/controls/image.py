@@ -20,6 +20,8 @@ _REMOTE = re.compile(
     r"(?:^|\s)ADD\s+(?:--\S+\s+)*https?://|(?:curl|wget)\s[^|;&]*\|\s*(?:sudo\s+)?(?:ba|z|da)?sh\b",
     re.IGNORECASE,
 )
+#: Scheme, host and path, without user information and query.
+_ADDRESS = re.compile(r"""https?://(?:[^\s/@'"]*@)?([^\s?#'"|;)]+)""")
 #: Set-id files that every distribution has in its base image.
 _USUAL_SETID = frozenset(
     {
@@ -112,7 +114,11 @@ def _probed_images(snapshot: Snapshot) -> frozenset[str]:
 def remote_add(image: BuiltImage, _: Snapshot) -> Iterator[Outcome]:
     for index, step in enumerate(image.config.history):
         if _REMOTE.search(step.created_by):
-            yield Violation(path=f"history[{index}].created_by", value=step.created_by)
+            # The whole step may hold credentials; its addresses tell enough.
+            addresses = _ADDRESS.findall(step.created_by)
+            yield Violation(
+                path=f"history[{index}].created_by", value=", ".join(addresses) or "piped to a shell"
+            )
 
 
 @control("image.age.old", BuiltImage)
@@ -123,7 +129,8 @@ def old_image(image: BuiltImage, snapshot: Snapshot) -> Iterator[Outcome]:
     if days is None:
         yield Unknown("neither the build nor the push time is known")
     elif days > snapshot.parameters.image_max_age_days:
-        yield Violation(path="created", value=f"{days} days ago")
+        # The date, not the age: what is said must not change by itself.
+        yield Violation(path="created", value=(built or image.pushed_at)[:10])
 
 
 @control("image.base.eol", BuiltImage)
