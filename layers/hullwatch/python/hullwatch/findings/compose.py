@@ -15,7 +15,8 @@ import msgspec
 
 from hullwatch.advisories.ecosystems import normal_name
 from hullwatch.advisories.model import SEVERITIES, Match
-from hullwatch.findings.finding import Finding, ImageRef, Priority, Track
+from hullwatch.findings.compose_controls import priority_of
+from hullwatch.findings.finding import Finding, ImageRef, Track
 from hullwatch.findings.fixes import compared_version, fix_of, in_order, is_os_package, upgrade_to
 from hullwatch.findings.priority import rank, running_words
 from hullwatch.inventory.package import Package, Problem
@@ -29,14 +30,6 @@ MAX_ID = 512
 #: Problems that the detail of one finding describes before it counts the rest, and its length in characters.
 _DESCRIBED = 5
 _MAX_DETAIL = 1_000
-
-#: A control's severity already weighs what an attacker gains.
-_CONTROL_PRIORITIES: dict[posture.Severity, Priority] = {
-    "critical": "P1",
-    "high": "P2",
-    "medium": "P3",
-    "low": "P4",
-}
 
 _DIGEST = re.compile(r"sha(256|512):[0-9a-f]{64,128}")
 
@@ -188,7 +181,7 @@ def _configuration_finding(track: Track, control: str, subjects: Iterable[Subjec
         control=control,
         detail=_joined(lines),
         images=_images(subject for subject, _ in failing),
-        priority=_CONTROL_PRIORITIES[severity],
+        priority=priority_of(severity),
         reasons=(f"severity is {severity}", running_words(running)),
     )
     return msgspec.structs.replace(finding, fingerprint=fingerprint(finding))
@@ -196,7 +189,7 @@ def _configuration_finding(track: Track, control: str, subjects: Iterable[Subjec
 
 def _failures(subject: Subject) -> Iterator[FailedControl]:
     """What is worth a finding: what only informs stands in the report of a scan."""
-    return (item for item in subject.controls or () if item.severity in _CONTROL_PRIORITIES)
+    return (item for item in subject.controls or () if item.severity != "info")
 
 
 def _joined(lines: Sequence[str]) -> str:
