@@ -110,10 +110,10 @@ def event(it: RematchCloud, repository: str, digest: str, action: str = "PUSH") 
 
 
 def findings(it: RematchCloud, repository: str) -> dict[str, tuple[str, str]]:
-    """Package (or reason) -> record state and time of the last update, of one repository."""
+    """Package (or control, or reason) -> record state and time of the last update, of one repository."""
     found = it.cloud.client("securityhub").get_findings()["Findings"]
     stored = {
-        item["id"]: item.get("package") or item["reason"]
+        item["id"]: item.get("package") or item.get("control") or item["reason"]
         for item in it._items()
         if item["sk"].startswith("FND#") and item["repository"] == repository
     }
@@ -174,6 +174,18 @@ def test_a_fix_archives_exactly_what_it_mends(it: RematchCloud) -> None:
     )["Findings"][0]["Resources"]
     assert resource["Type"] == "AwsEcrContainerImage"
     assert resource["Details"]["AwsEcrContainerImage"]["ImageDigest"] == first
+
+
+def test_a_failed_control_of_an_image_is_kept_by_a_rebuild_and_archived_by_a_fix(it: RematchCloud) -> None:
+    push(it, "root", FakeImage(layers=[base("3.0.11-1~deb12u2")], config={"User": "root"}), "v1.0.0")
+    before, sent = findings(it, "root"), imports(it)
+    assert states(it, "root") == {"image.user.root": "ACTIVE"}
+
+    push(it, "root", FakeImage(layers=[base("3.0.11-1~deb12u2", "again")], config={"User": "root"}), "v1.0.1")
+    assert (findings(it, "root"), imports(it)) == (before, sent)
+
+    push(it, "root", FakeImage(layers=[base("3.0.11-1~deb12u2")]), "v1.0.2")
+    assert states(it, "root") == {"image.user.root": "ARCHIVED"}
 
 
 def test_a_rebuild_that_mends_nothing_sends_nothing(it: RematchCloud) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -105,6 +107,120 @@ SYSCTL = {"name": "net.ipv4.tcp_rmem", "value": "1"}
     ],
 )
 def test_every_version_refuses_what_it_should(
+    document: dict[str, Any], baseline: list[str], restricted: list[str]
+) -> None:
+    assert refused(document, "baseline") == baseline
+    assert refused(document, "restricted") == restricted
+
+
+ALLOWED_VOLUMES = [
+    "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "image", "persistentVolumeClaim", "projected",
+    "secret",
+]  # fmt: skip
+OTHER_VOLUMES = [
+    "awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "fc", "flexVolume", "flocker",
+    "gcePersistentDisk", "gitRepo", "glusterfs", "iscsi", "nfs", "photonPersistentDisk", "portworxVolume",
+    "quobyte", "rbd", "scaleIO", "storageos", "vsphereVolume",
+]  # fmt: skip
+#: A safe sysctl and the minor version from which on it is.
+SAFE_SYSCTLS = {
+    "kernel.shm_rmid_forced": 0,
+    "net.ipv4.ip_local_port_range": 0,
+    "net.ipv4.ip_unprivileged_port_start": 0,
+    "net.ipv4.tcp_syncookies": 0,
+    "net.ipv4.ping_group_range": 0,
+    "net.ipv4.ip_local_reserved_ports": 27,
+    "net.ipv4.tcp_keepalive_time": 29,
+    "net.ipv4.tcp_fin_timeout": 29,
+    "net.ipv4.tcp_keepalive_intvl": 29,
+    "net.ipv4.tcp_keepalive_probes": 29,
+    "net.ipv4.tcp_rmem": 32,
+    "net.ipv4.tcp_wmem": 32,
+    "kernel.msgmax": 38,
+}
+HOST_GET, HOST_TCP = {"httpGet": {"host": "h", "port": 1}}, {"tcpSocket": {"host": "h", "port": 1}}
+HANDLERS: list[dict[str, Any]] = [
+    *(
+        {probe: how}
+        for probe in ("livenessProbe", "readinessProbe", "startupProbe")
+        for how in (HOST_GET, HOST_TCP)
+    ),
+    *({"lifecycle": {hook: how}} for hook in ("postStart", "preStop") for how in (HOST_GET, HOST_TCP)),
+]
+#: Only fields at fault in a container or, where the pod has them too, in the pod.
+BAD_CONTEXTS: list[tuple[dict[str, Any], bool, list[str]]] = [
+    ({"seLinuxOptions": {"type": "spc_t"}}, True, ALWAYS),
+    ({"seLinuxOptions": {"user": "system_u"}}, True, ALWAYS),
+    ({"seLinuxOptions": {"role": "system_r"}}, True, ALWAYS),
+    ({"windowsOptions": {"hostProcess": True}}, True, ALWAYS),
+    ({"appArmorProfile": {"type": "Unconfined"}}, True, ALWAYS),
+    ({"seccompProfile": {"type": "Unconfined"}}, True, since(19)),
+    ({"privileged": True}, False, ALWAYS),
+    ({"procMount": "Unmasked"}, False, ALWAYS),
+    *(
+        ({"capabilities": {"drop": ["ALL"], "add": [name]}}, False, ALWAYS)
+        for name in ("NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "BPF", "ALL")
+    ),
+]
+GOOD_CAPABILITIES = [
+    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "SETFCAP", "SETGID",
+    "SETPCAP", "SETUID", "SYS_CHROOT",
+]  # fmt: skip
+
+
+def fields_of_pods() -> Iterator[Any]:
+    """Every field of a pod that a level restricts, alone: name, pod, versions refusing it at each level."""
+    for kind in ALLOWED_VOLUMES:
+        yield f"volume {kind}", pod(volumes=[{"name": "v", kind: {}}]), NEVER, NEVER
+    for kind in OTHER_VOLUMES:
+        yield f"volume {kind}", pod(volumes=[{"name": "v", kind: {}}]), NEVER, ALWAYS
+    for name, minor in SAFE_SYSCTLS.items():
+        unsafe = VERSIONS[:minor]
+        yield name, pod(securityContext={"sysctls": [{"name": name, "value": "1"}]}), unsafe, unsafe
+    for field in ("hostPID", "hostIPC", "hostNetwork"):
+        yield field, pod(**{field: True}), ALWAYS, ALWAYS
+    for port, versions in ((0, NEVER), (80, ALWAYS)):
+        ports = {"ports": [{"containerPort": 80, "hostPort": port}]}
+        yield f"hostPort {port}", pod(container=ports), versions, versions
+    bare = {key: GOOD[key] for key in ("allowPrivilegeEscalation", "capabilities")}
+    whole = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    yield "required fields in the pod", pod(bare, securityContext=whole), NEVER, NEVER
+    yield "runAsUser in the pod", pod(bare, securityContext={**whole, "runAsUser": 0}), NEVER, since(23)
+    yield (
+        "localhost",
+        pod({**GOOD, "seccompProfile": {"type": "Localhost", "localhostProfile": "x"}}),
+        NEVER,
+        NEVER,
+    )
+    yield "container_kvm_t", pod({**GOOD, "seLinuxOptions": {"type": "container_kvm_t"}}), NEVER, NEVER
+    for value, versions in (("runtime/default", NEVER), ("localhost/x", NEVER), ("unconfined", ALWAYS)):
+        key = "container.apparmor.security.beta.kubernetes.io/app"
+        yield f"AppArmor {value}", pod(annotations={key: value}), versions, versions
+
+
+def fields_of_containers() -> Iterator[Any]:
+    """The same of containers, those of every list."""
+    for handler in HANDLERS:
+        yield str(handler), pod(container=handler), since(34), since(34)
+        without = json.loads(json.dumps(handler).replace('"host": "h", ', ""))
+        yield f"{handler} without host", pod(container=without), NEVER, NEVER
+    for bad, in_pod, versions in BAD_CONTEXTS:
+        yield str(bad), pod({**GOOD, **bad}), versions, versions
+        if in_pod:
+            yield f"pod {bad}", pod(securityContext=bad), versions, versions
+        for others in ("initContainers", "ephemeralContainers"):
+            extra = {others: [{"name": "x", "image": "x", "securityContext": {**GOOD, **bad}}]}
+            yield f"{others} {bad}", pod(**extra), versions, versions
+    for name in GOOD_CAPABILITIES:
+        added = {**GOOD, "capabilities": {"drop": ["ALL"], "add": [name]}}
+        yield f"capability {name}", pod(added), NEVER, since(22)
+
+
+@pytest.mark.parametrize(
+    ("document", "baseline", "restricted"),
+    [pytest.param(*case, id=name) for name, *case in (*fields_of_pods(), *fields_of_containers())],
+)
+def test_every_field_at_every_version(
     document: dict[str, Any], baseline: list[str], restricted: list[str]
 ) -> None:
     assert refused(document, "baseline") == baseline
