@@ -7,7 +7,6 @@ from importlib.resources import files
 from typing import Literal
 
 import msgspec
-import yaml
 
 from hullwatch.posture.engine import Severity
 
@@ -32,6 +31,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
 @cache
 def catalogue() -> dict[str, Entry]:
     """Every control by id, in the order of the catalogue: paths first, then by severity."""
+    import yaml  # here, for those who never look a control up: reading a layer, above all
+
     text = files("hullwatch.posture").joinpath("catalogue.yaml").read_text(encoding="utf-8")
     entries = msgspec.convert(yaml.load(text, Loader=yaml.CSafeLoader), list[Entry])
     return {entry.id: entry for entry in entries}
