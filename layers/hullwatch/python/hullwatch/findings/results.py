@@ -214,6 +214,8 @@ def _spdx(document: _Spdx) -> Result:
     packages = []
     image = next((element for element in document.packages if element.purpose == "CONTAINER"), None)
     for element in document.packages:
+        if element is image:
+            continue
         lines = element.source.splitlines()
         found = [line.removeprefix(_SPDX_PATH) for line in lines if line.startswith(_SPDX_PATH)]
         layers = [line.removeprefix(_SPDX_LAYER) for line in lines if line.startswith(_SPDX_LAYER)]

@@ -64,7 +64,7 @@ def remaining(layers: Sequence[LayerIndex], wanted: Callable[[LayerIndex], Itera
 
 def named(layer: LayerIndex, wanted: Container[str]) -> list[str]:
     """The wanted paths at which a layer has anything but a directory."""
-    return [path for paths in _names(layer) for path in paths if path in wanted]
+    return [path for paths in _names(layer.names) for path in paths if path in wanted]
 
 
 class _File(msgspec.Struct, frozen=True):
