@@ -19,6 +19,7 @@ from stacks.advisories import AdvisoriesStack
 from stacks.findings import FindingsStack
 from stacks.foundation import FoundationStack
 from stacks.platform import LambdaPlatform
+from stacks.posture import PostureStack
 from stacks.questions import QuestionsStack
 from stacks.scan import ScanStack
 from stacks.settings import read
@@ -36,8 +37,10 @@ def declare(app: App) -> None:
     settings = read(ROOT / str(app.node.try_get_context("config") or "config/hullwatch.yaml"))
     platform = LambdaPlatform.local() if local else LambdaPlatform.deployed()
     foundation = FoundationStack(app, settings=settings)
-    ScanStack(app, foundation=foundation, platform=platform)
+    scan = ScanStack(app, foundation=foundation, platform=platform)
     AdvisoriesStack(app, foundation=foundation, platform=platform)
+    if settings.posture.enabled:
+        PostureStack(app, foundation=foundation, platform=platform, scan=scan)
     FindingsStack(app, foundation=foundation, platform=platform)
     QuestionsStack(app, foundation=foundation)
     Tags.of(app).add("application", settings.security.name_prefix)

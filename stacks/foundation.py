@@ -53,7 +53,11 @@ class FoundationStack(HullwatchStack):
             CfnOutput(self, name, value=value)
 
     def handler_environment(
-        self, *, intake_queue_url: str = "", scan_state_machine_arn: str = ""
+        self,
+        *,
+        intake_queue_url: str = "",
+        scan_state_machine_arn: str = "",
+        survey_state_machine_arn: str = "",
     ) -> Environment:
         """What a function is told of this deployment."""
         return Environment(
@@ -64,6 +68,7 @@ class FoundationStack(HullwatchStack):
             bus=self.bus.event_bus_name,
             intake_queue_url=intake_queue_url,
             scan_state_machine_arn=scan_state_machine_arn,
+            survey_state_machine_arn=survey_state_machine_arn,
             settings=self.settings.runtime(),
         )
 

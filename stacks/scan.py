@@ -39,7 +39,7 @@ class ScanStack(HullwatchStack):
         )
         self._foundation = foundation
         self._functions = Functions(self, foundation=foundation, platform=platform)
-        self._intake_queue = WorkQueue(
+        self.intake_queue = WorkQueue(
             self,
             "IntakeQueue",
             purpose="ECR events that could not be taken in",
@@ -63,7 +63,7 @@ class ScanStack(HullwatchStack):
             timeout=Duration.hours(2),
         )
         self._intake()
-        CfnOutput(self, "IntakeQueueUrl", value=self._intake_queue.queue.queue_url)
+        CfnOutput(self, "IntakeQueueUrl", value=self.intake_queue.queue.queue_url)
         CfnOutput(self, "ScanImageArn", value=self.scan_image.state_machine.state_machine_arn)
         for name, (detail_type, detail) in _EVENTS.items():
             self._rule(
@@ -80,12 +80,12 @@ class ScanStack(HullwatchStack):
             description="To hullwatch's intake queue",
             event_pattern=pattern,
             targets=[
-                targets.SqsQueue(self._intake_queue.queue, dead_letter_queue=self._intake_queue.dead_letters)
+                targets.SqsQueue(self.intake_queue.queue, dead_letter_queue=self.intake_queue.dead_letters)
             ],
         )
 
     def _intake(self) -> None:
-        queue, workflow = self._intake_queue.queue, self.scan_image.state_machine
+        queue, workflow = self.intake_queue.queue, self.scan_image.state_machine
         function = self._functions.make(
             "intake",
             "Start a scan for an image that an event speaks of, or settle its tracks",
@@ -122,7 +122,7 @@ class ScanStack(HullwatchStack):
         )
 
     def _resolve(self) -> Function:
-        queue = self._intake_queue.queue
+        queue = self.intake_queue.queue
         function = self._functions.make(
             "resolve",
             "Say what an image is, and which of its layers are still to be read",

@@ -113,13 +113,6 @@ class AcceptedRisk(_Section):
     """The last day on which it holds (UTC). Afterwards the finding opens again."""
 
 
-class Posture(_Section):
-    """How the configuration of ECR, ECS and EKS is judged."""
-
-    exceptions: Annotated[tuple[AcceptedRisk, ...], Field(max_length=1000)] = ()
-    """Accepted risks, each with an owner, a reason and an end."""
-
-
 class Network(_Section):
     """Functions run outside a VPC unless subnets are named. Set both keys or neither."""
 
@@ -132,6 +125,37 @@ class Network(_Section):
     def _both_or_neither(self) -> Network:
         if bool(self.subnets) != bool(self.security_groups):
             raise ValueError("subnets and security_groups go together")
+        return self
+
+
+class Cluster(_Section):
+    """An EKS cluster that needs something of its own."""
+
+    name: Annotated[str, Field(pattern=r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$")]
+    """The cluster's name."""
+    access: bool = False
+    """Give hullwatch its access entry in this cluster; what it may read there is up to the manifest."""
+    network: Network = Network()
+    """Where its private endpoint is reached from. Leave it out for a public endpoint."""
+
+
+class Posture(_Section):
+    """Configuration and running workloads."""
+
+    enabled: bool = True
+    """Check ECR, ECS, EKS and what runs there."""
+    schedule: Annotated[str, Field(pattern=r"^(rate|cron)\([^)]+\)$")] = "rate(1 day)"
+    """When everything is surveyed, as an EventBridge Scheduler expression. Changes are followed at once."""
+    clusters: tuple[Cluster, ...] = ()
+    """Clusters that are reached from a VPC, or get an access entry. All clusters are surveyed either way."""
+    exceptions: Annotated[tuple[AcceptedRisk, ...], Field(max_length=1000)] = ()
+    """Accepted risks, each with an owner, a reason and an end."""
+
+    @model_validator(mode="after")
+    def _once(self) -> Posture:
+        names = [cluster.name for cluster in self.clusters]
+        if len(set(names)) < len(names):
+            raise ValueError("a cluster is named twice")
         return self
 
 

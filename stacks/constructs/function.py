@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Required, TypedDict, Unpack, cast
 
@@ -15,6 +16,7 @@ from stacks.constructs.layer import ROOT, Layers, exceptions_layer
 from stacks.constructs.log_group import log_group
 from stacks.foundation import FoundationStack
 from stacks.platform import LambdaPlatform
+from stacks.settings import Network
 
 #: What DynamoDB, S3 and SQS do with a customer's key in the caller's name.
 _KEY_USE = [
@@ -25,6 +27,9 @@ _KEY_USE = [
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 ]
+
+#: Lambda's limit on a function's name.
+_MAX_NAME = 64
 
 
 class Functions:
@@ -61,6 +66,10 @@ class FunctionOptions(TypedDict, total=False):
     scan_state_machine_arn: str
     #: Whether it is told the accepted risks of the configuration.
     exceptions: bool
+    survey_state_machine_arn: str
+    #: Sets one of several functions with the same handler apart, and where that one runs.
+    variant: str
+    network: Network | None
 
 
 class Function(Construct):
@@ -86,9 +95,13 @@ class Function(Construct):
         intake_queue_url: str = "",
         scan_state_machine_arn: str = "",
         exceptions: bool = False,
+        survey_state_machine_arn: str = "",
+        variant: str = "",
+        network: Network | None = None,
     ) -> None:
-        super().__init__(scope, "".join(part.title() for part in name.split("_")))
-        physical_name = f"{foundation.settings.security.name_prefix}-{name.replace('_', '-')}"
+        parts = [part.title() for part in name.split("_")]
+        super().__init__(scope, "".join([*parts, *([f"-{variant}"] if variant else [])]))
+        physical_name = _physical_name(foundation.settings.security.name_prefix, name, variant)
         logs = log_group(self, foundation, f"/aws/lambda/{physical_name}")
         self.role = iam.Role(
             self,
@@ -119,7 +132,9 @@ class Function(Construct):
             tracing=aws_lambda.Tracing.ACTIVE,
             log_group=logs,
             environment=foundation.handler_environment(
-                intake_queue_url=intake_queue_url, scan_state_machine_arn=scan_state_machine_arn
+                intake_queue_url=intake_queue_url,
+                scan_state_machine_arn=scan_state_machine_arn,
+                survey_state_machine_arn=survey_state_machine_arn,
             ).variables()
             | {
                 "POWERTOOLS_SERVICE_NAME": "hullwatch",
@@ -129,7 +144,7 @@ class Function(Construct):
         )
         acknowledge(self.role, "AwsSolutions-IAM5[Resource::*]", "X-Ray has no resources to name.")
         acknowledge(self.function, "Serverless-LambdaDLQ", failures)
-        network = foundation.settings.network
+        network = network or foundation.settings.network
         if network.subnets:
             self._attach(network.subnets, network.security_groups)
         for metric, word in (("errors", "fails"), ("throttles", "is throttled")):
@@ -164,3 +179,10 @@ class Function(Construct):
         actions = ["CreateNetworkInterface", "DescribeNetworkInterfaces", "DeleteNetworkInterface"]
         self.allow([f"ec2:{action}" for action in actions], ["*"])
         resource.node.add_dependency(self.role)
+
+
+def _physical_name(prefix: str, name: str, variant: str) -> str:
+    """At most the 64 characters that Lambda allows; a variant that does not fit is told by its hash."""
+    base = f"{prefix}-{name.replace('_', '-')}"
+    whole = f"{base}-{variant}" if variant else base
+    return whole if len(whole) <= _MAX_NAME else f"{base}-{hashlib.sha256(variant.encode()).hexdigest()[:8]}"

@@ -398,7 +398,7 @@ def account(**changes: Answer) -> RecordedAccount:
 
 
 def survey_of(cloud: RecordedAccount, wanted: frozenset[str] = EVERYTHING, **more: Any) -> AccountSurvey:
-    return AccountSurvey(cloud.client, wanted, account=ACCOUNT, now=NOW, **more)
+    return AccountSurvey(cloud.client, wanted, account=ACCOUNT, region=REGION, now=NOW, **more)
 
 
 def snapshot_of(survey: AccountSurvey) -> Snapshot:
@@ -532,7 +532,9 @@ def test_signing_status_is_asked_for_what_runs_and_images_in_archive_are_listed(
     assert cloud.requests("ecr:DescribeImages")[0]["filter"] == {"imageStatus": "ANY"}
 
     cloud = account()
-    read(cloud, digests=[OTHER_DIGEST])
+    survey = survey_of(cloud)
+    survey.uses("elsewhere/app:v1", OTHER_DIGEST)
+    snapshot_of(survey)
     asked = {item["imageId"]["imageDigest"] for item in cloud.requests("ecr:DescribeImageSigningStatus")}
     assert asked == {DIGEST, OTHER_DIGEST}
 
@@ -841,7 +843,7 @@ def test_an_account_of_its_own_making() -> None:
                 "secretsmanager:DescribeSecret",
             }
         )
-        survey = AccountSurvey(client, wanted, account=ACCOUNT, now=NOW)
+        survey = AccountSurvey(client, wanted, account=ACCOUNT, region=REGION, now=NOW)
         snapshot = snapshot_of(survey)
 
     (repository,) = snapshot.of(ecr.Repository)

@@ -79,6 +79,7 @@ class KubernetesApiServer:
         aggregated: bool = True,
         script: Script = lambda *_: None,
         certificate_for: str = "127.0.0.1",
+        accepts: Callable[[str], bool] = lambda token: token == TOKEN,
     ) -> None:
         self.kinds = kinds
         self.requests: list[str] = []
@@ -95,11 +96,13 @@ class KubernetesApiServer:
         )
         self.endpoint = f"https://127.0.0.1:{self._server.server_address[1]}"
         self._aggregated = aggregated
+        self._accepts = accepts
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     def answer(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, Object]:
         """Status and document, in the order in which the real server decides."""
-        if headers.get("Authorization") != f"Bearer {TOKEN}":
+        scheme, _, token = headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer" or not self._accepts(token):
             return _status(401, "Unauthorized")
         if not query and (answer := self._discovery(path, headers.get("Accept", ""))):
             return answer

@@ -14,6 +14,13 @@ scan: {include: ["prod/*:*", "base-[0-9]:*"], exclude: ["*:cache-*"]}
 tracks: [{match: "prod/*:release-*", name: release}]
 findings: {group_by: vulnerability, minimum_priority: P2, manage_hub: true}
 advisories: {feeds: [osv, kev], refresh: "cron(0 3 * * ? *)", mirror: "https://mirror.example/feeds"}
+posture:
+  schedule: rate(12 hours)
+  clusters:
+    - name: prod
+      access: true
+      network: {subnets: [subnet-aaaaaaaaaaaaaaaaa], security_groups: [sg-aaaaaaaaaaaaaaaaa]}
+    - {name: shared, access: true}
 network: {subnets: [subnet-0123456789abcdef0], security_groups: [sg-0123456789abcdef0]}
 security:
   customer_key: true

@@ -53,7 +53,8 @@ def test_data_outlives_its_stack_unless_told_otherwise(assembly: Assembly, stric
 def test_names_begin_with_the_prefix(assembly: Assembly, strict: Assembly) -> None:
     for found, prefix in ((assembly, "hullwatch"), (strict, "acme-scan")):
         assert set(found.templates) == {
-            f"{prefix}-{stack}" for stack in ("foundation", "scan", "advisories", "findings", "questions")
+            f"{prefix}-{stack}"
+            for stack in ("foundation", "scan", "advisories", "posture", "findings", "questions")
         }
         (bus,) = found.resources("AWS::Events::EventBus")
         assert bus.properties["Name"] == prefix

@@ -25,7 +25,8 @@ def test_every_function_is_alike(assembly: Assembly, name: str) -> None:
     assert properties["Handler"] == "handler.handler"
     assert (properties["Runtime"], properties["Architectures"]) == ("python3.14", ["arm64"])
     assert properties["TracingConfig"] == {"Mode": "Active"}
-    assert len(properties["Layers"]) == 2
+    # Who judges the configuration is told the accepted risks by a layer.
+    assert len(properties["Layers"]) == (3 if name == "survey_scope" else 2)
 
     logs = {group.name: group for group in assembly.resources("AWS::Logs::LogGroup")}
     group = logs[properties["LoggingConfig"]["LogGroup"]["Ref"]]
@@ -71,7 +72,13 @@ def test_who_starts_scans_knows_the_workflow_and_who_finds_children_knows_the_qu
         name: assembly.function(name).properties["Environment"]["Variables"].keys() for name in FUNCTIONS
     }
     assert [name for name in FUNCTIONS if "HULLWATCH_SCAN_STATE_MACHINE_ARN" in knows[name]] == ["intake"]
-    assert [name for name in FUNCTIONS if "HULLWATCH_INTAKE_QUEUE_URL" in knows[name]] == ["resolve"]
+    assert [name for name in FUNCTIONS if "HULLWATCH_INTAKE_QUEUE_URL" in knows[name]] == [
+        "resolve",
+        "survey_scope",
+    ]
+    assert [name for name in FUNCTIONS if "HULLWATCH_SURVEY_STATE_MACHINE_ARN" in knows[name]] == [
+        "take_changes"
+    ]
 
 
 @pytest.mark.parametrize("name", ["intake", "settle_track", "rematch_batch"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from hullwatch.aws.survey.survey import PERMISSIONS
 from stacks.iam import document
 from tests.stacks.assembly import Assembly, listed
 
@@ -29,6 +30,16 @@ EVERYWHERE = {
     "ec2:DeleteNetworkInterface",
 }
 
+#: What describes a whole account, by list or by names that only lists know. Nothing in it writes.
+SURVEYED = {action for actions in PERMISSIONS.values() for action in actions} - {"ssm:GetParameters"}
+
+
+def test_a_survey_only_reads() -> None:
+    verbs = {action.partition(":")[2] for actions in PERMISSIONS.values() for action in actions}
+    reading = ("Describe", "Get", "List", "BatchGet", "Lookup")
+    assert {verb for verb in verbs if not verb.startswith(reading)} == set()
+    assert not verbs & {"GetSecretValue", "GetParameter", "GetAuthorizationToken", "GetObject"}
+
 
 def test_no_action_is_a_pattern_and_everywhere_is_the_exception(strict: Assembly) -> None:
     for policy in strict.resources("AWS::IAM::Policy"):
@@ -36,7 +47,7 @@ def test_no_action_is_a_pattern_and_everywhere_is_the_exception(strict: Assembly
             actions = set(listed(statement["Action"]))
             assert not {action for action in actions if "*" in action}
             if "*" in listed(statement["Resource"]):
-                assert actions <= EVERYWHERE
+                assert actions <= EVERYWHERE | SURVEYED
 
 
 def test_every_role_carries_the_boundary(strict: Assembly) -> None:

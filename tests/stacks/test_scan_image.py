@@ -119,7 +119,7 @@ def test_layers_are_read_four_at_a_time(states: dict[str, dict[str, Any]]) -> No
 
 def test_workflows_are_traced_and_logged_without_what_passes_through(assembly: Assembly) -> None:
     machines = assembly.resources("AWS::StepFunctions::StateMachine")
-    assert len(machines) == 2
+    assert len(machines) == 3
     for machine in machines:
         logging = machine.properties["LoggingConfiguration"]
         assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", False)

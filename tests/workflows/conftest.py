@@ -25,6 +25,8 @@ FUNCTIONS = (
     "PlanRematch",
     "RematchBatch",
     "FinishRematch",
+    "PlanSurvey",
+    "SurveyScope",
 )
 
 
@@ -102,6 +104,7 @@ def _template(directory: Path) -> dict[str, Any]:
         }
     synthesised = Assembly(assembly())
     machines = {"ScanImage": "scan-image", "RefreshAdvisories": "refresh-advisories"}
+    machines |= {"SurveyWorkloads": "survey-workloads"}
     for name, physical in machines.items():
         resources[name] = {
             "Type": "AWS::StepFunctions::StateMachine",

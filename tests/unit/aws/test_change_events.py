@@ -14,18 +14,19 @@ from hullwatch.posture.parts import Part
 
 EVENTS = Path(__file__).parents[2] / "events/changes"
 SHOP = Part(kind="ecs", cluster="prod", subject="service", name="shop")
+FAMILY = Part(kind="ecs", subject="family", name="shop")
 
 
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("ecs-task-running", [SHOP]),
+        ("ecs-task-running", [SHOP, FAMILY]),
         ("ecs-task-provisioning", []),
-        ("ecs-task-stopped-alone", [Part(kind="ecs", cluster="prod", subject="family", name="jobs")]),
+        ("ecs-task-stopped-alone", [FAMILY]),
         ("ecs-deployment-completed", [SHOP]),
-        ("ecs-register-task-definition", [Part(kind="ecs", subject="family", name="shop")]),
-        ("ecs-deregister-task-definition", [Part(kind="ecs", subject="family", name="shop")]),
-        ("ecs-update-service", [SHOP]),
+        ("ecs-register-task-definition", [FAMILY]),
+        ("ecs-deregister-task-definition", [FAMILY]),
+        ("ecs-update-service", [SHOP, FAMILY]),
         ("ecs-update-service-refused", []),
         ("ecr-put-image-tag-mutability", [Part(kind="ecr", subject="repository", name="team/shop")]),
         ("ecr-put-registry-scanning", [Part(kind="ecr")]),

@@ -21,7 +21,7 @@ JOBS = Running(digest="sha256:b", image=f"{HOST}/team/jobs@sha256:b", kind="Lamb
 
 @pytest.fixture
 def running(table: Table) -> RunningRecords:
-    return RunningRecords(table, HOST)
+    return RunningRecords(table, "111122223333", "eu-west-1")
 
 
 def test_what_runs_is_found_by_repository(running: RunningRecords) -> None:
@@ -53,7 +53,7 @@ def test_the_same_again_is_not_written(running: RunningRecords, table: Table) ->
 
 def test_what_a_complete_survey_no_longer_sees_is_gone(running: RunningRecords, table: Table) -> None:
     running.replace("ecs", [SHOP], complete=True, at=AT)
-    running.replace("lambda", [JOBS], complete=True, at=AT)
+    running.replace("functions", [JOBS], complete=True, at=AT)
 
     assert running.replace("ecs", [], complete=True, at=LATER) == {Where("team/shop", "sha256:a")}
     assert running.of_repository("team/shop") == {}
@@ -74,10 +74,13 @@ def test_one_workload_is_replaced_alone(running: RunningRecords) -> None:
     running.replace("ecs", [SHOP, other], complete=True, at=AT)
 
     newer = msgspec.structs.replace(SHOP, digest="sha256:d")
-    changed = running.replace("ecs", [newer], complete=True, at=LATER, workload=("prod", "shop"))
+    changed = running.replace("ecs", [newer], complete=True, at=LATER, only=("prod", "shop"))
 
     assert changed == {Where("team/shop", "sha256:a"), Where("team/shop", "sha256:d")}
     assert running.of_repository("team/shop") == {"sha256:c": (other,), "sha256:d": (newer,)}
+    assert running.replace("ecs", [], complete=True, at=LATER, only=("", "blog")) == {
+        Where("team/shop", "sha256:c")
+    }
 
 
 def test_new_exposure_is_a_change(running: RunningRecords) -> None:
@@ -85,6 +88,14 @@ def test_new_exposure_is_a_change(running: RunningRecords) -> None:
 
     exposed = msgspec.structs.replace(SHOP, exposure=("reachable from the internet",))
     assert running.replace("ecs", [exposed], complete=True, at=LATER) == {Where("team/shop", "sha256:a")}
+
+
+def test_the_roles_in_use_are_known_by_scope(running: RunningRecords) -> None:
+    role = "arn:aws:iam::111122223333:role/shop"
+    running.replace("ecs", [msgspec.structs.replace(SHOP, role=role)], complete=True, at=AT)
+    running.replace("functions", [JOBS], complete=True, at=AT)
+
+    assert running.roles() == {"ecs": {role}, "functions": set()}
 
 
 def test_absence_is_only_known_when_everything_was_read_lately(running: RunningRecords) -> None:
@@ -110,7 +121,7 @@ def test_absence_is_only_known_when_everything_was_read_lately(running: RunningR
         (f"{HOST}/shop:v1@sha256:aa", "shop"),
         ("registry.example:5000/shop", "registry.example:5000/shop"),
         ("registry.example:5000/shop:v1", "registry.example:5000/shop"),
-        ("nginx:1.27", "nginx"),
+        ("nginx:1.27", "docker.io/library/nginx"),
         (
             "999999999999.dkr.ecr.eu-west-1.amazonaws.com/shop:v1",
             "999999999999.dkr.ecr.eu-west-1.amazonaws.com/shop",

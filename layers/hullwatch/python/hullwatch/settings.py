@@ -126,6 +126,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     partition: str = "aws"
     intake_queue_url: str = ""
     scan_state_machine_arn: str = ""
+    survey_state_machine_arn: str = ""
     settings: Settings = Settings()
 
     @classmethod
@@ -160,4 +161,5 @@ _VARIABLES = {
     "bus": "HULLWATCH_BUS",
     "intake_queue_url": "HULLWATCH_INTAKE_QUEUE_URL",
     "scan_state_machine_arn": "HULLWATCH_SCAN_STATE_MACHINE_ARN",
+    "survey_state_machine_arn": "HULLWATCH_SURVEY_STATE_MACHINE_ARN",
 }

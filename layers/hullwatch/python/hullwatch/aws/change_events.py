@@ -141,19 +141,21 @@ def read(body: str) -> list[Part | RoleChanged]:
 
 def _ecs_event(event: _Envelope) -> Iterator[Part]:
     cluster = _last(event.detail.get("clusterArn"))
-    group, colon, name = str(event.detail.get("group") or "").partition(":")
+    group, _, name = str(event.detail.get("group") or "").partition(":")
     if event.detail_type != "ECS Task State Change":
         # The service's ARN, which names its cluster too: service/<cluster>/<service>.
         parts = (event.resources[0] if event.resources else "").split("/")
         cluster, group, name = (parts[-2], "service", parts[-1]) if len(parts) >= 3 else ("", "", "")
     elif _passing(event.detail):
         return
+    definition = _last(event.detail.get("taskDefinitionArn")).partition(":")[0]
     if group == "service" and name and cluster:
         yield Part(kind="ecs", cluster=cluster, subject="service", name=name)
-    elif group == "family" and name and colon:
-        yield Part(kind="ecs", cluster=cluster, subject="family", name=name)
-    else:
+    elif not definition:
         yield Part(kind="ecs")
+    # Which revisions of a family run is part of what is said about it.
+    if definition:
+        yield Part(kind="ecs", subject="family", name=definition)
 
 
 def _passing(detail: Mapping[str, Any]) -> bool:
@@ -163,7 +165,7 @@ def _passing(detail: Mapping[str, Any]) -> bool:
 
 def _ecr_call(name: str, request: Mapping[str, Any]) -> Iterator[Part]:
     repository = _text(request.get("repositoryName"))
-    if repository and name != "DeleteRepository":
+    if repository:
         yield Part(kind="ecr", subject="repository", name=repository)
     else:
         yield Part(kind="ecr")
@@ -174,11 +176,11 @@ def _ecs_call(name: str, request: Mapping[str, Any]) -> Iterator[Part]:
     service = _last(request.get("service") or request.get("serviceName"))
     definition = _last(request.get("taskDefinition")).partition(":")[0]
     family = _text(request.get("family")) or definition
-    if service and name != "DeleteService":
+    if service:
         yield Part(kind="ecs", cluster=cluster, subject="service", name=service)
-    elif family:
+    if family:
         yield Part(kind="ecs", subject="family", name=family)
-    else:
+    if not (service or family):
         yield Part(kind="ecs")
 
 

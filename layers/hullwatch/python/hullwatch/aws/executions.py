@@ -1,8 +1,9 @@
-"""Starting the ScanImage state machine: once per name, however often it is asked for."""
+"""Starting a state machine: once per name, however often it is asked for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from botocore.exceptions import ClientError
@@ -20,7 +21,7 @@ class Executions:
         self._client = client
         self._arn = state_machine_arn
 
-    def start(self, name: str, payload: dict[str, str]) -> bool:
+    def start(self, name: str, payload: Mapping[str, Any]) -> bool:
         """Start an execution. ``False`` when one of this name runs or ran already: names hold for 90 days."""
         with translated(f"starting execution {name}"):
             try:

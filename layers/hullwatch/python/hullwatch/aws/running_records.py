@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from hullwatch.aws.table import Item, Key, Table
+from hullwatch.images.reference import parse_ecr_host
+from hullwatch.posture.analysis.references import parse_reference
 from hullwatch.posture.model.running import Running
 
 #: How long a survey counts: two of its daily turns.
@@ -34,9 +36,9 @@ class Where(msgspec.Struct, frozen=True):
 class RunningRecords:
     """The running inventory of one account and Region. ``registry`` is the host of its own ECR registry."""
 
-    def __init__(self, table: Table, registry: str) -> None:
+    def __init__(self, table: Table, account: str, region: str) -> None:
         self._table = table
-        self._registry = registry
+        self._own = (account, region)
 
     def replace(
         self,
@@ -45,20 +47,18 @@ class RunningRecords:
         *,
         complete: bool,
         at: str,
-        workload: tuple[str, str] | None = None,
+        only: tuple[str, str] | None = None,
     ) -> set[Where]:
         """Make ``running`` all that is known of a scope, and say for which images something has changed.
 
         What an incomplete survey did not see is kept: it may still run. ``at`` is ISO 8601, UTC. With
-        ``workload``, a cluster and a workload's name, only that one was read, and the rest stays.
+        ``only``, a cluster (empty for any) and a workload, that one was read, and the rest stays.
         """
         now = int(datetime.fromisoformat(at).timestamp())
-        before = {
-            item["sk"]: item
-            for item in self._table.query(f"SURVEY#{scope}")
-            if workload in (None, (item.get("cluster", ""), item["workload"]))
+        before = {item["sk"]: item for item in self._table.query(f"SURVEY#{scope}") if _within(item, only)}
+        after = {
+            item["sk"]: item for item in self._items(scope, running, now + _FORGOTTEN) if _within(item, only)
         }
-        after = {item["sk"]: item for item in self._items(scope, running, now + _FORGOTTEN)}
         stale = before.keys() - after.keys() if complete else set()
         changed = {key for key in after if _said(after[key]) != _said(before.get(key))} | stale
         news = [item for key, item in after.items() if not _still(before.get(key), item, now)]
@@ -66,7 +66,7 @@ class RunningRecords:
         self._table.write(news)
         self._table.write(map(_by_image, news), [_image_key(before[key]) for key in stale])
         self._table.write(deletes=[(f"SURVEY#{scope}", key) for key in stale])
-        if workload is None:
+        if only is None:
             self._table.put({"pk": "SURVEYS", "sk": scope, "complete": complete, "at": at})
         return {_where({**before, **after}[key]) for key in changed}
 
@@ -87,6 +87,13 @@ class RunningRecords:
         """Every scope that was surveyed, and whether all of it could be read."""
         return {item["sk"]: bool(item["complete"]) for item in self._table.query("SURVEYS")}
 
+    def roles(self) -> dict[str, set[str]]:
+        """The ARNs of the AWS roles that workloads act as, by scope."""
+        return {
+            scope: {item["role"] for item in self._table.query(f"SURVEY#{scope}") if item.get("role")}
+            for scope in self.scopes()
+        }
+
     def all_known(self, now: str) -> bool:
         """Whether an image that is not known to run does not run: all there is was read, and lately."""
         earliest = (datetime.fromisoformat(now) - _VALID).isoformat()
@@ -94,10 +101,15 @@ class RunningRecords:
         return bool(surveys) and all(item["complete"] and item["at"] >= earliest for item in surveys)
 
     def repository_of(self, image: str) -> str:
-        """The repository of a reference as written, without our own registry's host, tag and digest."""
-        name = image.split("@", 1)[0]
-        head, slash, last = name.rpartition("/")
-        return (head + slash + last.split(":", 1)[0]).removeprefix(f"{self._registry}/")
+        """The repository of a reference as written; one of another registry begins with its host."""
+        reference = parse_reference(image)
+        ecr = parse_ecr_host(reference.host)
+        return reference.repository if ecr and (ecr.account, ecr.region) == self._own else reference.name
+
+    def everything(self) -> Iterator[Running]:
+        """All that is known to run."""
+        for scope in self.scopes():
+            yield from map(_running, self._table.query(f"SURVEY#{scope}"))
 
     def _items(self, scope: str, running: Iterable[Running], expires: int) -> Iterator[Item]:
         for entry in running:
@@ -129,6 +141,13 @@ def _running(item: Item) -> Running:
 
 def _where(item: Item) -> Where:
     return Where(item["repository"], item["digest"])
+
+
+def _within(item: Item, only: tuple[str, str] | None) -> bool:
+    if only is None:
+        return True
+    cluster, workload = only
+    return item["workload"] == workload and cluster in ("", item.get("cluster", ""))
 
 
 def _still(before: Item | None, after: Item, now: int) -> bool:

@@ -16,6 +16,7 @@ from botocore.config import Config
 from hullwatch.advisories.match import Advisories
 from hullwatch.aws.control_records import ControlRecords
 from hullwatch.aws.ecr import Repository
+from hullwatch.aws.errors import translated
 from hullwatch.aws.events import EventBus
 from hullwatch.aws.evidence import Evidence
 from hullwatch.aws.executions import Executions
@@ -84,9 +85,7 @@ class Services:
 
     @cached_property
     def running(self) -> RunningRecords:
-        where = self.environment
-        suffix = "amazonaws.com.cn" if where.partition == "aws-cn" else "amazonaws.com"
-        return RunningRecords(self.table, f"{where.account}.dkr.ecr.{where.region}.{suffix}")
+        return RunningRecords(self.table, self.environment.account, self.environment.region)
 
     @cached_property
     def controls(self) -> ControlRecords:
@@ -119,6 +118,10 @@ class Services:
         return Executions(self.client("stepfunctions"), self.environment.scan_state_machine_arn)
 
     @cached_property
+    def surveys(self) -> Executions:
+        return Executions(self.client("stepfunctions"), self.environment.survey_state_machine_arn)
+
+    @cached_property
     def queue(self) -> IntakeQueue:
         return IntakeQueue(self.client("sqs"), self.environment.intake_queue_url)
 
@@ -137,6 +140,12 @@ class Services:
     @cached_property
     def _ecr(self) -> Any:
         return self.client("ecr")
+
+    def clusters(self) -> list[str]:
+        """The names of the EKS clusters of this account and Region."""
+        with translated("listing clusters"):
+            pages = self.client("eks").get_paginator("list_clusters").paginate()
+            return [name for page in pages for name in page["clusters"]]
 
     def repository(self, name: str) -> Repository:
         """A repository of this account's registry."""

@@ -95,7 +95,7 @@ def _seen_whole(before: ControlFinding | None, covered: Covered) -> bool:
         before is None
         or not before.witnesses
         or before.control in covered.controls
-        or before.resource.name == covered.part.name
+        or covered.part.is_about(before.resource)
     )
 
 
@@ -106,7 +106,12 @@ def _unsaid(finding: ControlFinding, covered: Covered) -> _Ended | None:
     entry = catalogue().get(finding.control)
     if entry is None or entry.status != "implemented":
         return _Ended("withdrawn", "this control is not checked any more")
-    return _Ended("gone", "the resource is gone") if finding.control in covered.controls else None
+    # A part with a name is one resource: if all of it was read and no verdict speaks of it, it is not there.
+    alone = covered.part.is_about(finding.resource) and all(
+        state.complete for state in covered.inputs.values()
+    )
+    gone = alone or finding.control in covered.controls
+    return _Ended("gone", "the resource is gone") if gone else None
 
 
 def _changes(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from hullwatch.aws.services import Services
@@ -16,34 +17,41 @@ from hullwatch.settings import AcceptedRisk
 
 logger = logging.getLogger(__name__)
 
-#: The longest a worker can hold a part, in seconds: the function's timeout must be shorter.
-LEASE_SECONDS = 600
+#: The longest a worker can hold a scope, in seconds: the function's timeout must be shorter.
+LEASE_SECONDS = 930
+
+
+@contextmanager
+def leased(services: Services, scope: str) -> Iterator[dict[str, int]]:
+    """Hold a scope while it is read and settled: of two readings the later one counts.
+
+    What the caller puts into the dictionary is noted as the scope's counts of verdicts.
+
+    Raises :class:`~hullwatch.errors.LeaseHeld` while another worker surveys the scope.
+    """
+    now = services.now()
+    lease = services.controls.lease(scope, now, now + LEASE_SECONDS)
+    if not lease:
+        raise LeaseHeld(f"another worker surveys {scope}")
+    verdicts: dict[str, int] = {}
+    try:
+        yield verdicts
+    finally:
+        services.controls.release(scope, lease, services.timestamp(), verdicts or None)
 
 
 def settle_controls(
     services: Services, results: Sequence[Result], covered: Covered, exceptions: Sequence[AcceptedRisk] = ()
 ) -> dict[str, int]:
-    """Settle the part that ``covered`` names, and count the verdicts.
+    """Settle the part that ``covered`` names, whose lease the caller holds, and count the verdicts.
 
-    ``results`` are all of one evaluation. That of a whole part leaves its counts in the table, and an API
-    that did not give all of it is one finding. Settling the same again changes and sends nothing.
-
-    Raises :class:`~hullwatch.errors.LeaseHeld` while another worker settles the part.
+    ``results`` are all of one evaluation. Of a whole part, an API that did not give all of it is one finding.
+    Settling the same again changes and sends nothing.
     """
-    part, now, at = covered.part.scope, services.now(), services.timestamp()
-    lease = services.controls.lease(part, now, now + LEASE_SECONDS)
-    if not lease:
-        raise LeaseHeld(f"another worker settles {part}")
-    today = datetime.fromisoformat(at).date()
-    counts: dict[str, int] | None = None
-    try:
-        _bring_in_line(services, results, covered, exceptions)
-        accepted = sum(
-            accepted_by(exceptions, result, covered.scope, today) is not None for result in results
-        )
-        counts = counted(results, accepted)
-    finally:
-        services.controls.release(part, lease, at, counts if covered.part.whole else None)
+    today = datetime.fromisoformat(services.timestamp()).date()
+    _bring_in_line(services, results, covered, exceptions)
+    accepted = sum(accepted_by(exceptions, result, covered.scope, today) is not None for result in results)
+    counts = counted(results, accepted)
     for risk in exceptions:
         if risk.until < today:
             logger.warning("the exception of %s for %s is over: %s", risk.control, risk.resource, risk)

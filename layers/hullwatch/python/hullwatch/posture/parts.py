@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from hullwatch.posture.engine import Control
+from hullwatch.posture.model.snapshot import Resource
 
 #: ``ecr``: repositories and the registry. ``ecs``: clusters, services, tasks and their definitions.
 #: ``functions``: Lambda functions that run images. ``cluster``: one EKS cluster and everything in it.
@@ -40,12 +41,34 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether all of the scope is read."""
         return not self.name
 
+    def is_about(self, resource: Resource) -> bool:
+        """Whether the part has a name, and is this resource."""
+        if not self.subject or (_KINDS[self.subject], self.name) != (resource.kind, resource.name):
+            return False
+        return self.subject != "service" or resource.namespace == self.cluster
 
-def distinct(parts: Iterable[Part]) -> list[Part]:
-    """The parts without those that another one includes, in their order."""
-    wanted = list(dict.fromkeys(parts))
-    whole = {part.scope for part in wanted if part.whole}
-    return [part for part in wanted if part.whole or part.scope not in whole]
+
+#: What the controls call the resource that a part is about.
+_KINDS = {"repository": "Repository", "service": "EcsService", "family": "TaskDefinition"}
+
+
+#: Named parts of one scope from which on reading all of it takes less.
+MANY = 20
+
+
+def by_scope(parts: Iterable[Part]) -> list[list[Part]]:
+    """The parts of each scope together, without those that another one includes, in their order."""
+    scopes: dict[str, dict[Part, None]] = {}
+    for part in parts:
+        scopes.setdefault(part.scope, {})[part] = None
+    return [_joined(list(found)) for found in scopes.values()]
+
+
+def _joined(parts: list[Part]) -> list[Part]:
+    if len(parts) < MANY and not any(part.whole for part in parts):
+        return parts
+    first = parts[0]
+    return [Part(kind=first.kind, cluster=first.cluster if first.kind == "cluster" else "")]
 
 
 def controls_in(kind: Kind, controls: Iterable[Control]) -> list[Control]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from hullwatch.aws.survey.named import Named
 from hullwatch.aws.survey.reading import Document, Reading, several, trimmed
@@ -45,8 +45,10 @@ _IMAGE_FIELDS = (
 _NAMES_AT_ONCE = 25
 
 
-def documents(reading: Reading, named: Named, account: str, repository: str = "") -> Iterator[Document]:
-    """The registry of an account, or with ``repository`` that repository and the registry's settings.
+def documents(
+    reading: Reading, named: Named, account: str, repositories: Collection[str] | None = None
+) -> Iterator[Document]:
+    """The registry of an account and all that it holds, or only these ``repositories`` of it.
 
     Of ``named`` it reads the digests that run (their signing status is asked for) and adds keys.
     """
@@ -54,22 +56,28 @@ def documents(reading: Reading, named: Named, account: str, repository: str = ""
     yield from _registry(reading, account)
     if not reading.wants("ecr:DescribeRepositories", "ecr:DescribeImages"):
         return
-    chosen = {"repositoryNames": [repository]} if repository else {}
     name = "ecr:DescribeRepositories"
     with reading.input(name):
-        for page in reading.pages(name, _GONE, **chosen):
-            repositories = page["repositories"]
-            for item in repositories:
+        for described in _described(reading, repositories):
+            for item in described:
                 if key := item.get("encryptionConfiguration", {}).get("kmsKey"):
                     named.keys.add(key)
-            yield {"repositories": repositories}
-            names = [item["repositoryName"] for item in repositories]
+            yield {"repositories": described}
+            names = [item["repositoryName"] for item in described]
             yield from _policies(reading, names)
             yield from _scan_frequencies(reading, names)
             for each in names:
                 yield from _images(reading, named, each)
     reading.follows("ecr:DescribeImages", name)
     reading.follows("ecr:DescribeImageSigningStatus", "ecr:DescribeImages")
+
+
+def _described(reading: Reading, repositories: Collection[str] | None) -> Iterator[list[Document]]:
+    # One by one: of several names, one that is gone would cost the others.
+    each = [{}] if repositories is None else [{"repositoryNames": [name]} for name in sorted(repositories)]
+    for chosen in each:
+        for page in reading.pages("ecr:DescribeRepositories", _GONE, **chosen):
+            yield page["repositories"]
 
 
 def _registry(reading: Reading, account: str) -> Iterator[Document]:

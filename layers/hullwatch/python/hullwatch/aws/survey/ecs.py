@@ -239,6 +239,7 @@ def _names(named: Named, definition: Document) -> None:
     if role := definition.get("taskRoleArn"):
         named.roles.add(role)
     for container in definition.get("containerDefinitions", ()):
+        named.images |= {container.get("image", "")} - {""}
         log = container.get("logConfiguration", {})
         group = log.get("options", {}).get("awslogs-group", "")
         if log.get("logDriver") == "awslogs" and group:

@@ -32,3 +32,5 @@ class Named:
     target_groups: set[str] = field(default_factory=set)
     #: Digests of images that run.
     digests: set[str] = field(default_factory=set)
+    #: References of the images that workloads have, as written.
+    images: set[str] = field(default_factory=set)

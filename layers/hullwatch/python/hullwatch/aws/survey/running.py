@@ -40,7 +40,7 @@ class EcsRunning:
         """A task of ``DescribeTasks``; gives the digests it runs."""
         cluster, definition = short(task.get("clusterArn", "")), task.get("taskDefinitionArn", "")
         kind, _, name = task.get("group", "").partition(":")
-        workload = name if kind == "service" else family_of(definition)
+        workload = name if kind == "service" else f"family/{family_of(definition)}"
         role = task.get("overrides", {}).get("taskRoleArn", "")
         mine: dict[tuple[str, str, str, str], set[str]] = {}
         for container in task.get("containers", ()):

@@ -12,6 +12,8 @@ from hullwatch.aws.survey.named import Named
 from hullwatch.aws.survey.reading import Document, Reading
 from hullwatch.aws.survey.running import EcsRunning
 from hullwatch.aws.survey.task_definitions import Nothing, TaskDefinitions
+from hullwatch.images.reference import parse_ecr_host
+from hullwatch.posture.analysis.references import parse_reference
 from hullwatch.posture.model.running import Running
 from hullwatch.posture.model.snapshot import InputState
 from hullwatch.posture.parts import Part
@@ -92,12 +94,12 @@ class AccountSurvey:
         client: makes a client of that Region by boto3's service name; retrying is its business.
         wanted: inputs as :func:`hullwatch.posture.engine.inputs` names them; those that AWS does not answer
             (Kubernetes resources, images) are left to others. ``lambda:GetFunction`` asks for functions.
-        account: whose registry it is.
+        account, region: whose registry it is.
         now: the time of the survey.
         part: reads of ECR, ECS and EKS only what this names. Its inputs are then said to be read when the
-            part was.
+            part was. A part other than the registry and the account reads the repositories that its
+            workloads use.
         kept: task definitions read before.
-        digests: images that run outside of ECS, whose signing status is asked for as well.
     """
 
     def __init__(
@@ -106,14 +108,15 @@ class AccountSurvey:
         wanted: frozenset[str],
         *,
         account: str,
+        region: str,
         now: datetime,
         part: Part | None = None,
         kept: TaskDefinitions | None = None,
-        digests: Collection[str] = (),
     ) -> None:
         self._reading = Reading(client, with_companions(wanted, part))
-        self._named = Named(digests=set(digests))
+        self._named = Named()
         self._account = account
+        self._region = region
         self._now = now
         self._part = part
         self._kept = Nothing() if kept is None else kept
@@ -134,13 +137,29 @@ class AccountSurvey:
         if reading.wants(*eks.INPUTS):
             yield from eks.documents(reading, named, part.cluster if part and part.kind == "cluster" else "")
         if reading.wants(*ecr.INPUTS):
-            repository = part.name if part and part.kind == "ecr" else ""
-            yield from ecr.documents(reading, named, self._account, repository)
+            yield from ecr.documents(reading, named, self._account, self._repositories())
         yield from whole_account.tasks_run(reading, named, *whole_account.period(self._now))
         yield from whole_account.documents(reading, named)
         yield from ec2.documents(reading, named)
         yield from iam.documents(reading, named)
         yield from logs.documents(reading, named)
+
+    def uses(self, image: str, digest: str = "") -> None:
+        """Say, before :meth:`documents`, that a workload of elsewhere has an image, and which one it runs."""
+        self._named.images.add(image)
+        self._named.digests |= {digest} - {""}
+
+    def _repositories(self) -> set[str] | None:
+        """The repositories to read; ``None`` for all."""
+        part = self._part
+        if part is None or part.kind in ("account", "ecr"):
+            return {part.name} if part and part.name else None
+        found: set[str] = set()
+        for reference in map(parse_reference, self._named.images):
+            ecr_host = parse_ecr_host(reference.host)
+            if ecr_host and (ecr_host.account, ecr_host.region) == (self._account, self._region):
+                found.add(reference.repository)
+        return found
 
     def running(self) -> Iterator[Running]:
         """What runs: of ECS once :meth:`documents` is through, and functions when they are wanted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hullwatch.images.reference import parse_ecr_host
 from hullwatch.posture.analysis.references import Reference, parse_reference
 from hullwatch.posture.engine import Outcome, Severity, Violation, control
 from hullwatch.posture.model.ecr import ImageDetail, Repository
@@ -77,9 +78,14 @@ def _repositories(snapshot: Snapshot) -> dict[str, Repository]:
     return {item.repository_name: item for item in snapshot.of(Repository)}
 
 
-def foreign(running: RunningImage, _: Snapshot) -> str:
-    """Only images of private ECR registries can be looked up."""
-    return "" if parse_reference(running.image).account else "not an image in ECR"
+def foreign(running: RunningImage, snapshot: Snapshot) -> str:
+    """Only images of the account's own registry in this Region can be looked up."""
+    ecr, scope = parse_ecr_host(parse_reference(running.image).host), snapshot.scope
+    if ecr is None:
+        return "not an image in ECR"
+    # Documents alone do not say whose they are; their registry is then taken for the one at hand.
+    own = (scope.account or ecr.account, scope.region or ecr.region)
+    return "" if own == (ecr.account, ecr.region) else "an image of another registry"
 
 
 def _details(snapshot: Snapshot) -> dict[tuple[str, str], ImageDetail]:

@@ -20,8 +20,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: WorkloadKind
     #: The name of the ECS or EKS cluster; empty for a function.
     cluster: str = ""
-    #: The service, or for a task without one its family; ``namespace/kind/name`` of the top controller in
-    #: Kubernetes; the function's name.
+    #: The service, or for a task without one ``family/`` and its family; ``namespace/kind/name`` of the top
+    #: controller in Kubernetes; the function's name.
     workload: str
     #: The names of the containers that run it.
     containers: tuple[str, ...] = ()
