@@ -31,6 +31,8 @@ class Where(msgspec.Struct, frozen=True):
 
     repository: str
     digest: str
+    #: Whether it is in our own registry.
+    own: bool = True
 
 
 class RunningRecords:
@@ -68,7 +70,7 @@ class RunningRecords:
         self._table.write(deletes=[(f"SURVEY#{scope}", key) for key in stale])
         if only is None:
             self._table.put({"pk": "SURVEYS", "sk": scope, "complete": complete, "at": at})
-        return {_where({**before, **after}[key]) for key in changed}
+        return {self._where({**before, **after}[key]) for key in changed}
 
     def forget(self, scope: str, at: str) -> set[Where]:
         """Forget a scope that is gone, such as a deleted cluster."""
@@ -103,13 +105,19 @@ class RunningRecords:
     def repository_of(self, image: str) -> str:
         """The repository of a reference as written; one of another registry begins with its host."""
         reference = parse_reference(image)
-        ecr = parse_ecr_host(reference.host)
-        return reference.repository if ecr and (ecr.account, ecr.region) == self._own else reference.name
+        return reference.repository if self._is_own(image) else reference.name
+
+    def _is_own(self, image: str) -> bool:
+        ecr = parse_ecr_host(parse_reference(image).host)
+        return ecr is not None and (ecr.account, ecr.region) == self._own
 
     def everything(self) -> Iterator[Running]:
         """All that is known to run."""
         for scope in self.scopes():
             yield from map(_running, self._table.query(f"SURVEY#{scope}"))
+
+    def _where(self, item: Item) -> Where:
+        return Where(item["repository"], item["digest"], self._is_own(item["image"]))
 
     def _items(self, scope: str, running: Iterable[Running], expires: int) -> Iterator[Item]:
         for entry in running:
@@ -137,10 +145,6 @@ def _image_key(item: Item) -> Key:
 
 def _running(item: Item) -> Running:
     return msgspec.convert(item, type=Running)
-
-
-def _where(item: Item) -> Where:
-    return Where(item["repository"], item["digest"])
 
 
 def _within(item: Item, only: tuple[str, str] | None) -> bool:
