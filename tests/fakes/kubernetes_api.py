@@ -70,7 +70,10 @@ Script = Callable[[str, Mapping[str, str], int], Fault | None]
 
 
 class KubernetesApiServer:
-    """Listens on 127.0.0.1 while it is a context. Without ``aggregated`` it is a cluster before 1.27."""
+    """Listens on 127.0.0.1 while it is a context. Without ``aggregated`` it is a cluster before 1.27.
+
+    ``client_certificates``: it takes those of its own authority, and no token.
+    """
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class KubernetesApiServer:
         script: Script = lambda *_: None,
         certificate_for: str = "127.0.0.1",
         accepts: Callable[[str], bool] = lambda token: token == TOKEN,
+        client_certificates: bool = False,
     ) -> None:
         self.kinds = kinds
         self.requests: list[str] = []
@@ -90,6 +94,10 @@ class KubernetesApiServer:
         with tempfile.NamedTemporaryFile() as file:
             Path(file.name).write_bytes(chain)
             context.load_cert_chain(file.name)
+        self._by_certificate = client_certificates
+        if client_certificates:
+            context.load_verify_locations(cadata=authority.decode())
+            context.verify_mode = ssl.CERT_REQUIRED
         self._server = _Server(("127.0.0.1", 0), _handler(self, script))
         self._server.socket = context.wrap_socket(
             self._server.socket, server_side=True, do_handshake_on_connect=False
@@ -99,10 +107,16 @@ class KubernetesApiServer:
         self._accepts = accepts
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
+    def _is_known(self, authorization: str | None) -> bool:
+        """Whether a certificate, which the handshake has checked, or the token says who asks."""
+        if self._by_certificate:
+            return authorization is None
+        scheme, _, token = (authorization or "").partition(" ")
+        return scheme == "Bearer" and self._accepts(token)
+
     def answer(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, Object]:
         """Status and document, in the order in which the real server decides."""
-        scheme, _, token = headers.get("Authorization", "").partition(" ")
-        if scheme != "Bearer" or not self._accepts(token):
+        if not self._is_known(headers.get("Authorization")):
             return _status(401, "Unauthorized")
         if not query and (answer := self._discovery(path, headers.get("Accept", ""))):
             return answer

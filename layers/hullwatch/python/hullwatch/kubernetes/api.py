@@ -6,7 +6,6 @@ Only GET is sent, redirects are not followed (a token goes to the cluster alone)
 
 from __future__ import annotations
 
-import base64
 import re
 import ssl
 import time
@@ -32,6 +31,7 @@ from hullwatch.errors import (
 )
 from hullwatch.images.sources.resume import read_some
 from hullwatch.kubernetes.resources import group_of
+from hullwatch.kubernetes.tls import trusting
 
 Document = dict[str, Any]
 
@@ -195,8 +195,8 @@ class _ExpiredError(Exception):
 class KubernetesApi:
     """Reads one cluster. ``endpoint`` and ``ca_data`` (base64, or PEM) are as ``eks:DescribeCluster`` says.
 
-    ``token`` is asked before every request. All requests together may take ``seconds``. ``http`` replaces the
-    connections, which trust the cluster's own authority and no other.
+    ``token`` is asked before every request; an empty one is not sent. All requests together may take
+    ``seconds``. ``http`` replaces the connections, which trust the cluster's own authority and no other.
 
     Methods raise :class:`~hullwatch.errors.NotAuthenticated` for a token that is not taken,
     :class:`~hullwatch.errors.AccessRefused` for what is not allowed,
@@ -218,7 +218,7 @@ class KubernetesApi:
     ) -> None:
         self._base = _checked(endpoint)
         self._token = token
-        self._http = http or urllib3.PoolManager(ssl_context=_trusting(ca_data), maxsize=1)
+        self._http = http or urllib3.PoolManager(ssl_context=trusting(ca_data), maxsize=1)
         self._sleep = sleep
         self._seconds = seconds
         self._end = time.monotonic() + seconds
@@ -336,8 +336,9 @@ class KubernetesApi:
         raise AssertionError  # the last attempt returns or raises
 
     def _send(self, url: str, accept: str) -> urllib3.BaseHTTPResponse:
+        token = self._token()
         headers = {
-            "Authorization": f"Bearer {self._token()}",
+            **({"Authorization": f"Bearer {token}"} if token else {}),
             "Accept": accept,
             "Accept-Encoding": "identity",
             "User-Agent": f"hullwatch/{__version__}",
@@ -447,25 +448,9 @@ def _decoded(content: bytes | msgspec.Raw, kind: Any, what: str) -> Any:
 
 
 def _checked(endpoint: str) -> str:
-    """The endpoint as ``https://HOST[:PORT]``; anything else is a mistake or a trap."""
+    """The endpoint as ``https://HOST[:PORT][/PATH]``; anything else is a mistake or a trap."""
     with suppress(ValueError):
         parts = urllib.parse.urlsplit(endpoint)
         if parts.scheme == "https" and parts.hostname and parts.username is None and not parts.query:
-            return f"https://{parts.netloc}"
+            return f"https://{parts.netloc}{parts.path.rstrip('/')}"
     raise ConfigurationError(f"the cluster's endpoint is no https address: {endpoint[:100]!r}")
-
-
-def _trusting(ca_data: str) -> ssl.SSLContext:
-    """TLS that takes nothing but this authority's certificates, for the host that is asked.
-
-    Not ``create_default_context``: from Python 3.13 on that asks for extensions which the authorities of
-    older clusters do not have.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        pem = ca_data if "BEGIN CERTIFICATE" in ca_data else base64.b64decode(ca_data, validate=True).decode()
-        context.load_verify_locations(cadata=pem)
-    except (ValueError, ssl.SSLError) as error:
-        raise ConfigurationError(f"the cluster's certificate authority is not readable: {error}") from None
-    return context

@@ -22,13 +22,14 @@ from hullwatch.kubernetes.access import READERS
 Reason = Literal["network", "certificate", "identity", "permission", "configuration", "service"]
 
 _STEPS: dict[Reason, str] = {
-    "network": "give the survey subnets of the cluster's VPC, and let its security group in at port 443 "
-    "of the cluster's security group",
-    "certificate": "take away the proxy that opens TLS between the survey and the cluster",
-    "identity": f"make an access entry for the survey's role, type STANDARD, Kubernetes group {READERS}",
-    "permission": "apply config/kubernetes/reader.yaml to the cluster",
+    "network": "ask from a network that reaches the endpoint: for a private one, subnets of the cluster's "
+    "VPC, let in at port 443 of the cluster's security group",
+    "certificate": "take away the proxy that opens TLS on the way to the cluster, or correct the authority",
+    "identity": "log in, and give the role that asks an access entry of the cluster, type STANDARD, "
+    f"Kubernetes group {READERS}",
+    "permission": "apply config/kubernetes/reader.yaml to the cluster, and bind it to whoever asks",
     "configuration": "check the cluster's name and Region, and the AWS credentials",
-    "service": "none, if it passes by the next survey; else see the cluster's control plane metrics",
+    "service": "none, if it passes by the next time; else see the cluster's control plane metrics",
 }
 
 
