@@ -50,6 +50,7 @@ docs: $(PYTHON_READY) $(NODE_READY) ## Write the pages and schemas that are gene
 	CDK_OUTDIR=.cache/docs $(BIN)/python app.py
 	$(BIN)/python -m stacks.iam .cache/docs > docs/iam.md
 	$(BIN)/python -m hullwatch.inventory.coverage > docs/coverage.md
+	$(BIN)/hullwatch controls --format markdown > docs/controls.md
 	$(BIN)/python -m hullwatch.kubernetes.access > config/kubernetes/reader.yaml
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

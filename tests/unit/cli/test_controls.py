@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import typer
 from typer.testing import CliRunner
@@ -10,7 +11,10 @@ from typer.testing import CliRunner
 from hullwatch.cli.controls import controls
 from hullwatch.errors import UserError
 from hullwatch.posture.catalogue import catalogue
+from hullwatch.posture.standards import entries_of
 
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "controls.md"
 app = typer.Typer()
 app.command()(controls)
 
@@ -29,6 +33,21 @@ def test_filters_narrow_the_list() -> None:
 def test_the_whole_catalogue_is_listed() -> None:
     done = CliRunner().invoke(app, [])
     assert f"{len(catalogue())} controls" in done.stdout
+
+
+def test_the_page_is_what_the_command_writes() -> None:
+    done = CliRunner().invoke(app, ["--format", "markdown"])
+    assert PAGE.read_text(encoding="utf-8") == done.stdout, "run make docs"
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "hullwatch controls --format markdown > docs/controls.md" in makefile
+
+
+def test_a_page_may_be_of_some_controls() -> None:
+    page = CliRunner().invoke(app, ["--standard", "pss-baseline", "--format", "markdown"]).stdout
+    members = len(entries_of("pss-baseline"))
+    assert page.count("\n### ") == members
+    assert f"| pss-baseline | {members} |" in page
+    assert "## Amazon ECR" not in page
 
 
 def test_one_control_is_explained() -> None:

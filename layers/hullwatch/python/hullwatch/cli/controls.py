@@ -21,6 +21,7 @@ class Format(StrEnum):
 
     table = "table"
     json = "json"
+    markdown = "markdown"
 
 
 def controls(
@@ -55,6 +56,10 @@ def controls(
     if form is Format.json:
         listed = [{"status": entry.status, **msgspec.to_builtins(entry)} for entry in entries]
         emit(json.dumps({"schema": 1, "controls": listed}, indent=2), None)
+    elif form is Format.markdown:
+        from hullwatch.posture.page import render
+
+        emit(render(entries), None)
     elif control:
         emit(_explained(entries[0]), None)
     else:

@@ -1,11 +1,11 @@
-"""The catalogue as a page for people: ``python -m hullwatch.posture.page > docs/controls.md``."""
+"""The catalogue as a page for people: ``hullwatch controls --format markdown``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hullwatch.posture.analysis.pod_security import MEMBERS
-from hullwatch.posture.catalogue import Entry, catalogue
+from hullwatch.posture.catalogue import Entry
 from hullwatch.posture.engine import SEVERITIES
 from hullwatch.posture.standards import STANDARDS, entries_of
 
@@ -43,14 +43,14 @@ NAMES: dict[str, str] = {
 }
 
 
-def render() -> str:
-    """The whole page, as Markdown."""
-    entries = list(catalogue().values())
+def render(entries: Sequence[Entry]) -> str:
+    """The page of these controls, as Markdown."""
+    ids = {entry.id for entry in entries}
     planned = [entry.id for entry in entries if entry.status == "planned"]
     lines = [
         "# Controls",
         "",
-        "Generated from `posture/catalogue.yaml` by `python -m hullwatch.posture.page`; do not edit.",
+        "Written by `hullwatch controls --format markdown`; do not edit.",
         "",
         f"{len(entries)} controls, {len(entries) - len(planned)} of them implemented."
         + (f" Planned: {', '.join(planned)}." if planned else ""),
@@ -61,14 +61,14 @@ def render() -> str:
         "",
         "| `--standard` | Controls |",
         "|---|---|",
-        *(f"| {name} | {len(entries_of(name))} |" for name in STANDARDS),
+        *(f"| {name} | {sum(entry.id in ids for entry in entries_of(name))} |" for name in STANDARDS),
         "",
     ]
     for scope, title in SCOPES.items():
-        lines += [f"## {title}", ""]
-        for entry in entries:
-            if entry.scope == scope:
-                lines += _entry(entry)
+        inside = [entry for entry in entries if entry.scope == scope]
+        lines += [f"## {title}", ""] if inside else []
+        for entry in inside:
+            lines += _entry(entry)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -87,7 +87,3 @@ def _entry(entry: Entry) -> Iterator[str]:
     if named:
         yield "; ".join(named) + "."
         yield ""
-
-
-if __name__ == "__main__":
-    print(render(), end="")
