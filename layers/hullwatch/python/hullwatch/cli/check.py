@@ -1,4 +1,4 @@
-"""``hullwatch check``: manifests, task definitions and answers of AWS against the controls."""
+"""``hullwatch check``: files, an account or a cluster against the controls."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 STDIN = "-"
+#: Characters of a line on stderr that quotes somebody.
+_MAX_LINE = 1_000
 
 
 class Format(StrEnum):
@@ -56,8 +58,25 @@ class FailOn(StrEnum):
 
 def check(
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH...", help="Files, directories, or - for stdin.")
-    ],
+        list[str] | None, typer.Argument(metavar="[PATH]...", help="Files, directories, or - for stdin.")
+    ] = None,
+    account: Annotated[
+        bool,
+        typer.Option("--account", help="The AWS account instead of files: ECR, ECS, EKS, what they use."),
+    ] = False,
+    cluster: Annotated[
+        str, typer.Option(metavar="NAME", help="This EKS cluster instead: its AWS side and what is inside.")
+    ] = "",
+    kubeconfig: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Any other cluster instead: the current context's.")
+    ] = None,
+    context: Annotated[str, typer.Option(metavar="NAME", help="Another context of --kubeconfig.")] = "",
+    region: Annotated[
+        str, typer.Option(metavar="REGION", help="Of --account or --cluster; default as for the AWS CLI.")
+    ] = "",
+    profile: Annotated[
+        str, typer.Option(metavar="NAME", help="Of --account or --cluster, in the AWS configuration.")
+    ] = "",
     form: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.table,
     output: Annotated[Path | None, typer.Option(help="Write the result to this file.")] = None,
     fail_on: Annotated[
@@ -70,7 +89,10 @@ def check(
         str, typer.Option(metavar="NAME", help="Only the controls of this standard, such as pss-restricted.")
     ] = "",
     kubernetes_version: Annotated[
-        str, typer.Option(metavar="X.Y", help="Judge by the rules of this version; default the newest.")
+        str,
+        typer.Option(
+            metavar="X.Y", help="Judge by the rules of this version; default the cluster's, else the newest."
+        ),
     ] = "",
     control: Annotated[
         list[str] | None,
@@ -83,24 +105,31 @@ def check(
 ) -> None:
     """Check Kubernetes manifests, ECS task definitions and describe-* JSON against the controls.
 
+    Or the account or the cluster itself: --account, --cluster NAME, --kubeconfig FILE. Nothing is written.
+
     Exit codes: 0 done, 1 failed controls at or above --fail-on (with --standard: any), 2 wrong usage or
-    nothing readable, 3 a file or an object in it could not be read; 1 wins over 3.
+    nothing readable, 3 a file, an object in it, or a part of the account or the cluster could not be read;
+    1 wins over 3.
     """
     from hullwatch.posture.catalogue import catalogue
     from hullwatch.posture.engine import SEVERITIES
-    from hullwatch.posture.standards import check_documents
 
+    live = _Live(account, cluster, kubeconfig, context, region, profile)
+    live.refuse_mixtures(paths)
     if unknown := [name for name in control or () if name not in catalogue()]:
         raise UserError(f"unknown control {unknown[0]!r}: see 'hullwatch controls'")
-    with progress("checking"):
-        documents, sources, unreadable = _read(paths, verbose=verbose)
-        results = check_documents(documents, standard, kubernetes_version, only=control or ())
+    if paths:
+        results, sources, lost = _check_files(
+            paths, standard, kubernetes_version, control or (), verbose=verbose
+        )
+    else:
+        results, sources, lost = live.check(standard, kubernetes_version, control or ())
     shown = [item for item in results if SEVERITIES.index(item.severity) <= SEVERITIES.index(severity.value)]
     _print(shown, sources, form, output, verbose=verbose)
 
     limit = fail_on or (FailOn.any if standard else None)
-    # What only a live read could tell is no defect of the files.
-    defects = unreadable or any(result.cause in ("unreadable", "defect") for result in results)
+    # What only a live read could tell is no defect of files.
+    defects = lost or any(result.cause in ("unreadable", "defect") for result in results)
     code = INCOMPLETE if defects else DONE
     if limit:
         lowest = len(SEVERITIES) if limit is FailOn.any else SEVERITIES.index(limit.value)
@@ -108,6 +137,64 @@ def check(
         if any(SEVERITIES.index(item.severity) <= lowest for item in failed):
             code = FINDINGS
     raise typer.Exit(code)
+
+
+#: Verdicts, where their resources stand, and whether something could not be read.
+_Found = tuple[list["Result"], "Sources", bool]
+
+
+class _Live(NamedTuple):
+    """Where to read other than from files."""
+
+    account: bool
+    cluster: str
+    kubeconfig: Path | None
+    context: str
+    region: str
+    profile: str
+
+    def refuse_mixtures(self, paths: Sequence[str] | None) -> None:
+        """Exactly one source has to be named, with its own options."""
+        given = (paths, self.account, self.cluster, self.kubeconfig)
+        if sum(map(bool, given)) != 1:
+            raise UserError(
+                "name one thing to check: PATH..., --account, --cluster NAME or --kubeconfig FILE"
+            )
+        if self.context and not self.kubeconfig:
+            raise UserError("--context goes with --kubeconfig")
+        if (self.region or self.profile) and not (self.account or self.cluster):
+            raise UserError("--region and --profile go with --account or --cluster")
+
+    def check(self, standard: str, version: str, only: Sequence[str]) -> _Found:
+        from hullwatch.aws.caller import caller
+        from hullwatch.cli import live
+        from hullwatch.findings.wording import plain
+        from hullwatch.posture.readers.sources import Sources
+
+        question = live.Question(standard=standard, kubernetes_version=version, only=only)
+        with progress("reading") as say:
+            if self.kubeconfig:
+                found = live.check_kubeconfig(self.kubeconfig, self.context, question, say)
+            else:
+                who = caller(self.profile, self.region)
+                live.tell_calls(who, say)
+                if self.cluster:
+                    found = live.check_cluster(self.cluster, question, who, say)
+                else:
+                    found = live.check_account(question, who, say)
+        for line in found.unread:
+            sys.stderr.write(f"not read: {plain(line, _MAX_LINE)}\n")
+        return found.results, Sources(), bool(found.unread)
+
+
+def _check_files(
+    paths: Sequence[str], standard: str, version: str, only: Sequence[str], *, verbose: bool
+) -> _Found:
+    from hullwatch.posture.standards import check_documents
+
+    with progress("checking"):
+        documents, sources, unreadable = _read(paths, verbose=verbose)
+        return check_documents(documents, standard, version, only=only), sources, unreadable
 
 
 def _read(paths: Sequence[str], *, verbose: bool) -> tuple[list[Document], Sources, bool]:

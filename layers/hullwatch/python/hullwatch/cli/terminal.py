@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,14 +60,27 @@ def notes() -> Console:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[None]:
-    """A spinner while something takes its time; silent when stderr is not a terminal."""
+def progress(what: str) -> Iterator[Callable[[str], None]]:
+    """A spinner while something takes its time; silent when stderr is not a terminal.
+
+    Gives what to call with the matter at hand, as often as one likes.
+    """
     console = notes()
-    if console.is_terminal:
-        with console.status(what):
-            yield
-    else:
-        yield
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    from rich.text import Text
+
+    with console.status(what) as status:
+        last = ""
+
+        def say(matter: str) -> None:
+            nonlocal last
+            if matter != last:
+                last = matter
+                status.update(Text(f"{what}: {matter}"))
+
+        yield say
 
 
 def fail(message: str) -> int:

@@ -13,6 +13,7 @@ from hullwatch.aws.survey.survey import AccountSurvey
 from hullwatch.aws.survey.task_definitions import TaskDefinitions
 from hullwatch.errors import AccessRefused, ConfigurationError
 from hullwatch.kubernetes.connect import connect
+from hullwatch.kubernetes.reachability import Obstacle
 from hullwatch.kubernetes.resources import is_resource
 from hullwatch.kubernetes.running import running as kubernetes_running
 from hullwatch.kubernetes.survey import ClusterSurvey
@@ -43,6 +44,7 @@ class PartReading:
         now: the time of the reading.
         kept: task definitions read before.
         seconds: for all requests to a cluster.
+        told: is called with the kind of each object of a cluster that was read.
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class PartReading:
         now: datetime,
         kept: TaskDefinitions | None = None,
         seconds: float = 300,
+        told: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._part = part
+        self._told = told
         self._now = now
         self.scope = Scope(
             account=account, region=region, cluster=part.cluster if part.kind == "cluster" else ""
@@ -72,6 +76,8 @@ class PartReading:
             client, wanted, account=account, region=region, now=now, part=part, kept=kept
         )
         self._cluster: ClusterSurvey | None = None
+        #: Objects and answers read so far, without refusals.
+        self.read = 0
         #: Whether there is no such cluster any more.
         self.is_gone = False
         if part.kind == "cluster":
@@ -120,6 +126,11 @@ class PartReading:
         cluster = self._cluster.inputs if self._cluster else {}
         return ChainMap(self._others, cluster, self._account.inputs)
 
+    @property
+    def obstacle(self) -> Obstacle | None:
+        """Why nothing of a cluster's own API could be read."""
+        return self._cluster.obstacle if self._cluster else None
+
     def running(self, snapshot: Snapshot) -> list[Running]:
         """What runs of this part, once ``snapshot`` was read."""
         if self._part.kind == "cluster":
@@ -129,10 +140,14 @@ class PartReading:
     def _documents(self) -> Iterator[Document]:
         if self._cluster:
             for document in self._cluster.documents():
-                if document.get("kind") == "Pod":
+                self.read += 1
+                self._told(document["kind"])
+                if document["kind"] == "Pod":
                     self._note_images(document)
                 yield document
-        yield from self._account.documents()
+        for answer in self._account.documents():
+            self.read += "refused" not in answer
+            yield answer
 
     def _note_images(self, pod: Document) -> None:
         """The registry is asked about what the pods of a cluster run."""

@@ -43,7 +43,8 @@ def documents(reading: Reading, named: Named) -> Iterator[Document]:
         for page in reading.pages(DETAILS, Filter=["LocalManagedPolicy", "AWSManagedPolicy"]):
             policies += [_default(item) for item in page["Policies"] if item.get("Arn") in attached]
     # A policy that could not be read is still attached, and then nobody knows what the role may do.
-    yield {"RoleDetailList": trimmed(used, *_ROLE), "Policies": policies}
+    if used:
+        yield {"RoleDetailList": trimmed(used, *_ROLE), "Policies": policies}
 
 
 def _policies(role: Document) -> set[str]:
