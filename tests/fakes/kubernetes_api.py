@@ -84,8 +84,10 @@ class KubernetesApiServer:
         certificate_for: str = "127.0.0.1",
         accepts: Callable[[str], bool] = lambda token: token == TOKEN,
         client_certificates: bool = False,
+        version: str = "v1.33.0",
     ) -> None:
         self.kinds = kinds
+        self.version = version
         self.requests: list[str] = []
         self.offences: list[str] = []
         authority, chain = certificates(certificate_for)
@@ -120,6 +122,8 @@ class KubernetesApiServer:
             return _status(401, "Unauthorized")
         if not query and (answer := self._discovery(path, headers.get("Accept", ""))):
             return answer
+        if path == "/version":
+            return 200, {"major": "1", "gitVersion": self.version}
         for kind in self.kinds:
             if version := kind.paths.get(path):
                 if kind.stale:

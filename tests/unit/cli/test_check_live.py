@@ -217,6 +217,24 @@ def test_a_cluster_of_a_kubeconfig(tmp_path: Path, server: KubernetesApiServer) 
     assert run("--kubeconfig", file, "--standard", "pss-baseline").exit_code == 0
 
 
+@pytest.mark.parametrize(("version", "failing"), [("v1.18.20", False), ("v1.33.1-gke.1", True), ("", True)])
+def test_the_clusters_own_version_decides(
+    tmp_path: Path, server: KubernetesApiServer, version: str, failing: bool
+) -> None:
+    server.version = version
+    file = kubeconfig(tmp_path, server.endpoint, server.ca_data)
+    done = run("--kubeconfig", file, "--standard", "pss-restricted", "--format", "json")
+    assert bool(verdicts(done, "k8s.pod.cap-drop-all")) is failing
+
+
+def test_a_token_that_is_not_taken_is_one_line(tmp_path: Path, server: KubernetesApiServer) -> None:
+    error = run("--kubeconfig", kubeconfig(tmp_path, server.endpoint, server.ca_data, "other")).exception
+    assert isinstance(error, UserError)
+    assert "Unauthorized" in str(error)
+    assert "To mend it: log in" in str(error)
+    assert len(server.requests) == 1
+
+
 def test_a_resource_that_is_refused_is_incomplete(tmp_path: Path, server: KubernetesApiServer) -> None:
     server.kinds.append(Kind("roles", "Role", RBAC, forbidden=True))
     done = run("--kubeconfig", kubeconfig(tmp_path, server.endpoint, server.ca_data), "--format", "json")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import urllib3
 
 from fakes.kubernetes_api import TOKEN, Fault, Kind, KubernetesApiServer, certificates, continue_token
 from hullwatch.errors import (
@@ -265,6 +266,22 @@ def test_an_endpoint_is_an_https_address(endpoint: str) -> None:
 def test_an_authority_is_a_certificate(ca_data: str) -> None:
     with pytest.raises(ConfigurationError):
         KubernetesApi("https://cluster.example", ca_data, lambda: TOKEN)
+
+
+def test_an_endpoint_may_be_below_a_path() -> None:
+    asked: list[str] = []
+
+    class Connections(urllib3.PoolManager):
+        def request(self, method: str, url: str, **_: Any) -> Any:  # type: ignore[override]
+            asked.append(f"{method} {url}")
+            raise urllib3.exceptions.ProtocolError
+
+    api = KubernetesApi(
+        "https://rancher.example/k8s/c-1/", "", lambda: "", http=Connections(), sleep=lambda _: None
+    )
+    with pytest.raises(SourceUnavailable):
+        api.version()
+    assert set(asked) == {"GET https://rancher.example/k8s/c-1/version"}
 
 
 def test_the_token_is_asked_for_every_request() -> None:

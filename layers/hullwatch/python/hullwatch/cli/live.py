@@ -13,9 +13,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import OperationModel
 
 from hullwatch.aws.caller import Caller
-from hullwatch.errors import UserError
+from hullwatch.errors import HullwatchError, UserError
 from hullwatch.findings.wording import listed
+from hullwatch.kubernetes.api import KubernetesApi
 from hullwatch.kubernetes.kubeconfig import Kubeconfig
+from hullwatch.kubernetes.reachability import obstacle
 from hullwatch.kubernetes.survey import ClusterSurvey
 from hullwatch.pipeline.reading import PartReading
 from hullwatch.posture.catalogue import severity_of
@@ -110,8 +112,7 @@ def _check_part(
     if reading.is_gone:
         raise UserError(f"there is no EKS cluster {part.cluster} in account {who.account}, {who.region}")
     snapshot = reading.snapshot(kubernetes_version=question.version, level=question.level)
-    obstacle = str(reading.obstacle or "")
-    unread = list(_unread(reading.inputs, obstacle))
+    unread = list(_unread(reading.inputs, str(reading.obstacle or "")))
     if not reading.read and unread:
         raise UserError(f"nothing could be read: {'; '.join(unread)}")
     return _judged(snapshot, question, about, unread)
@@ -125,7 +126,9 @@ def check_kubeconfig(file: Path, context: str, question: Question, say: Say) -> 
 
     controls = question.controls(about)
     kubeconfig = Kubeconfig(file, context)
-    survey = ClusterSurvey(kubeconfig.connect(), inputs(controls))
+    api = kubeconfig.connect()
+    version = question.version or _version_of(api)
+    survey = ClusterSurvey(api, inputs(controls))
     read = 0
 
     def documents() -> Iterator[Document]:
@@ -144,13 +147,26 @@ def check_kubeconfig(file: Path, context: str, question: Question, say: Say) -> 
         scope=Scope(cluster=kubeconfig.cluster),
         inputs=ChainMap(elsewhere, survey.inputs),
         now=datetime.now(UTC),
-        kubernetes_version=question.version,
+        kubernetes_version=version,
         level=question.level,
     )
-    obstacle = str(survey.obstacle or "")
-    if obstacle and not read:
-        raise UserError(obstacle)
-    return _judged(snapshot, question, about, list(_unread(survey.inputs, obstacle)))
+    stands = str(survey.obstacle or "")
+    if stands and not read:
+        raise UserError(stands)
+    return _judged(snapshot, question, about, list(_unread(survey.inputs, stands)))
+
+
+def _version_of(api: KubernetesApi) -> Version | None:
+    """The cluster's version; ``None`` where it does not say, and then the newest rules hold."""
+    try:
+        return parse_version(api.version())
+    except ValueError:
+        return None
+    except HullwatchError as error:
+        found = obstacle(error)
+        if found.reason in ("permission", "service"):
+            return None
+        raise UserError(str(found)) from error
 
 
 def _judged(
@@ -161,16 +177,16 @@ def _judged(
     return Checked(results=list(evaluate(snapshot, controls, severity_of)), unread=unread)
 
 
-def _unread(states: Mapping[str, InputState], obstacle: str) -> Iterator[str]:
-    """One line for each thing that stood in the way. ``obstacle``: what keeps all of a cluster from us."""
-    if obstacle:
-        yield obstacle
+def _unread(states: Mapping[str, InputState], whole: str) -> Iterator[str]:
+    """One line for each thing that stood in the way. ``whole``: what keeps all of a cluster from us."""
+    if whole:
+        yield whole
     by_reason: dict[str, list[str]] = {}
     for name, state in sorted(states.items()):
         of_cluster = ":" not in name
         # AWS's lists are cut on purpose; that of a cluster only breaks off.
         lost = state.status in ("forbidden", "unavailable") or (of_cluster and state.status == "partial")
-        if lost and not (obstacle and of_cluster):
+        if lost and not (whole and of_cluster):
             by_reason.setdefault(state.detail, []).append(name)
     permissions = sorted({found[1] for reason in by_reason if (found := _PERMISSION.fullmatch(reason))})
     if permissions:

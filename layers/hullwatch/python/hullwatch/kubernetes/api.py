@@ -157,6 +157,12 @@ class _Root(msgspec.Struct):
     items: list[_AggregatedGroup] = []
 
 
+class _Build(msgspec.Struct, rename="camel"):
+    """The build of the API server."""
+
+    git_version: str = ""
+
+
 class _ListMeta(msgspec.Struct):
     next: str = msgspec.field(name="continue", default="")
 
@@ -222,6 +228,14 @@ class KubernetesApi:
         self._sleep = sleep
         self._seconds = seconds
         self._end = time.monotonic() + seconds
+
+    def version(self) -> str:
+        """``gitVersion`` of the API server, such as ``v1.33.1``; empty when it does not say."""
+        try:
+            content = self._get("/version", limit=_MAX_ERROR)
+        except (_AbsentError, _ExpiredError):
+            return ""
+        return str(_decoded(content, _Build, "/version").git_version)
 
     def discovery(self, groups: Collection[str]) -> Discovery:
         """What can be listed of these API groups, each in the version that the cluster prefers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -53,6 +54,12 @@ def check_report(results: Iterable[Result], sources: Sources) -> CheckReport:
     return CheckReport(results=[_entry(result, sources) for result in results])
 
 
+@cache
+def _requirements(control: str) -> list[str]:
+    # A large cluster has many thousand results of each control.
+    return list(requirements_of(catalogue()[control]))
+
+
 def _entry(result: Result, sources: Sources) -> ResultEntry:
     place = sources.place(result.resource, result.violations[0].path if result.violations else "")
     return ResultEntry(
@@ -67,7 +74,7 @@ def _entry(result: Result, sources: Sources) -> ResultEntry:
         ],
         severity=result.severity,
         title=catalogue()[result.control].title,
-        requirements=list(requirements_of(catalogue()[result.control])),
+        requirements=_requirements(result.control),
         file=place.file if place else None,
         line=place.line if place else None,
     )
