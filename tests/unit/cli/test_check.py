@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -221,6 +222,18 @@ def test_only_the_named_controls_are_evaluated(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("hullwatch.posture.standards.evaluate", watched)
     run("-", "--control", "k8s.pod.privileged", stdin=pod())
     assert judged == ["k8s.pod.privileged"]
+
+
+def test_files_are_checked_without_what_only_live_checks_need() -> None:
+    code = (
+        "import sys, typer; from hullwatch.cli.check import check\n"
+        "app = typer.Typer(); app.command()(check)\n"
+        "app(standalone_mode=False)\n"
+        "print([name for name in ('botocore', 'urllib3', 'hullwatch.kubernetes') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, "-", "--standard", "pss-baseline", "--output", os.devnull]
+    done = subprocess.run(command, input=pod(), capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_as_a_process() -> None:

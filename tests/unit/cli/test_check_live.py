@@ -156,13 +156,14 @@ def test_a_refusal_names_the_permission_and_is_incomplete(account: RecordedAccou
     assert run("--account", "--fail-on", "any").exit_code == 1
 
 
-def test_an_account_that_refuses_everything(account: RecordedAccount) -> None:
+@pytest.mark.parametrize("what", [("--account",), ("--cluster", "prod")])
+def test_what_refuses_everything_is_one_error(account: RecordedAccount, what: tuple[str, ...]) -> None:
     for action in itertools.chain.from_iterable(PERMISSIONS.values()):
         account.refuse(action)
-    error = run("--account").exception
+    error = run(*what).exception
     assert isinstance(error, UserError)
     assert str(error).startswith("nothing could be read: permission is missing for ")
-    assert " ecr:DescribeRepositories, " in str(error)
+    assert " eks:DescribeCluster" in str(error)
 
 
 def test_a_cluster_is_its_aws_side_and_what_is_inside(

@@ -172,16 +172,12 @@ class _Live(NamedTuple):
         from hullwatch.posture.readers.sources import Sources
 
         question = live.Question(standard=standard, kubernetes_version=version, only=only)
-        with progress("reading") as say:
-            if self.kubeconfig:
-                found = live.check_kubeconfig(self.kubeconfig, self.context, question, say)
-            else:
-                who = caller(self.profile, self.region)
-                live.tell_calls(who, say)
-                if self.cluster:
-                    found = live.check_cluster(self.cluster, question, who, say)
-                else:
-                    found = live.check_account(question, who, say)
+        if self.kubeconfig:
+            found = live.check_kubeconfig(self.kubeconfig, self.context, question)
+        elif self.cluster:
+            found = live.check_cluster(self.cluster, question, caller(self.profile, self.region))
+        else:
+            found = live.check_account(question, caller(self.profile, self.region))
         for line in found.unread:
             sys.stderr.write(f"not read: {plain(line, _MAX_LINE)}\n")
         return found.results, Sources(), bool(found.unread)

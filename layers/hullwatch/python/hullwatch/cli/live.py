@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import OperationModel
 
 from hullwatch.aws.caller import Caller
+from hullwatch.cli.terminal import progress
 from hullwatch.errors import HullwatchError, UserError
 from hullwatch.findings.wording import listed
 from hullwatch.kubernetes.api import KubernetesApi
@@ -73,7 +74,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     unread: list[str]
 
 
-def tell_calls(who: Caller, say: Say) -> None:
+def _tell_calls(who: Caller, say: Say) -> None:
     """Say every call to AWS that is made from now on."""
 
     def called(model: OperationModel, **_: object) -> None:
@@ -82,26 +83,36 @@ def tell_calls(who: Caller, say: Say) -> None:
     who.session.events.register("before-call", called)
 
 
-def check_account(question: Question, who: Caller, say: Say) -> Checked:
+def check_account(question: Question, who: Caller) -> Checked:
     """Everything that AWS tells of an account in one Region; not what is inside its clusters."""
-    return _check_part(Part(kind="account"), lambda name: ":" in name, question, who, say)
+    return _check_part(Part(kind="account"), lambda name: ":" in name, question, who)
 
 
-def check_cluster(name: str, question: Question, who: Caller, say: Say) -> Checked:
+def check_cluster(name: str, question: Question, who: Caller) -> Checked:
     """One EKS cluster: what AWS tells of it, and what its own API does."""
     part = Part(kind="cluster", cluster=name)
-    return _check_part(part, lambda name: kind_of(name) == "cluster", question, who, say)
+    return _check_part(part, lambda name: kind_of(name) == "cluster", question, who)
 
 
-def _check_part(
-    part: Part, about: Callable[[str], bool], question: Question, who: Caller, say: Say
-) -> Checked:
+def _check_part(part: Part, about: Callable[[str], bool], question: Question, who: Caller) -> Checked:
+    controls = question.controls(about)
+    with progress("reading") as say:
+        _tell_calls(who, say)
+        reading = _reading(part, controls, who, say)
+        snapshot = reading.snapshot(kubernetes_version=question.version, level=question.level)
+    unread = list(_unread(reading.inputs, str(reading.obstacle or "")))
+    if not reading.read and unread:
+        raise UserError(f"nothing could be read: {'; '.join(unread)}")
+    return _judged(snapshot, question, about, unread)
+
+
+def _reading(part: Part, controls: list[Control], who: Caller, say: Say) -> PartReading:
     try:
         reading = PartReading(
             who.client,
             who.session,
             part,
-            question.controls(about),
+            controls,
             account=who.account,
             region=who.region,
             now=datetime.now(UTC),
@@ -111,14 +122,10 @@ def _check_part(
         raise UserError(f"cannot describe cluster {part.cluster}: {error}") from error
     if reading.is_gone:
         raise UserError(f"there is no EKS cluster {part.cluster} in account {who.account}, {who.region}")
-    snapshot = reading.snapshot(kubernetes_version=question.version, level=question.level)
-    unread = list(_unread(reading.inputs, str(reading.obstacle or "")))
-    if not reading.read and unread:
-        raise UserError(f"nothing could be read: {'; '.join(unread)}")
-    return _judged(snapshot, question, about, unread)
+    return reading
 
 
-def check_kubeconfig(file: Path, context: str, question: Question, say: Say) -> Checked:
+def check_kubeconfig(file: Path, context: str, question: Question) -> Checked:
     """One cluster that a kubeconfig leads to: what its own API tells."""
 
     def about(name: str) -> bool:
@@ -126,30 +133,31 @@ def check_kubeconfig(file: Path, context: str, question: Question, say: Say) -> 
 
     controls = question.controls(about)
     kubeconfig = Kubeconfig(file, context)
+    # A credential plug-in may talk to a person: nothing else is shown meanwhile.
     api = kubeconfig.connect()
-    version = question.version or _version_of(api)
     survey = ClusterSurvey(api, inputs(controls))
-    read = 0
-
-    def documents() -> Iterator[Document]:
-        nonlocal read
-        for document in survey.documents():
-            read += 1
-            say(document["kind"])
-            yield document
-
     # There is no ECS in a cluster: what runs there is no matter of this check.
     elsewhere = dict.fromkeys(
         (name for name in inputs(controls) if kind_of(name) == "ecs"), InputState("absent", "of ECS")
     )
-    snapshot = build(
-        documents(),
-        scope=Scope(cluster=kubeconfig.cluster),
-        inputs=ChainMap(elsewhere, survey.inputs),
-        now=datetime.now(UTC),
-        kubernetes_version=version,
-        level=question.level,
-    )
+    read = 0
+    with progress("reading") as say:
+
+        def documents() -> Iterator[Document]:
+            nonlocal read
+            for document in survey.documents():
+                read += 1
+                say(document["kind"])
+                yield document
+
+        snapshot = build(
+            documents(),
+            scope=Scope(cluster=kubeconfig.cluster),
+            inputs=ChainMap(elsewhere, survey.inputs),
+            now=datetime.now(UTC),
+            kubernetes_version=question.version or _version_of(api),
+            level=question.level,
+        )
     stands = str(survey.obstacle or "")
     if stands and not read:
         raise UserError(stands)
@@ -174,7 +182,8 @@ def _judged(
 ) -> Checked:
     # Only now is it known by the rules of which version.
     controls = question.controls(about, snapshot.kubernetes_version)
-    return Checked(results=list(evaluate(snapshot, controls, severity_of)), unread=unread)
+    with progress("judging"):
+        return Checked(results=list(evaluate(snapshot, controls, severity_of)), unread=unread)
 
 
 def _unread(states: Mapping[str, InputState], whole: str) -> Iterator[str]:
@@ -193,4 +202,5 @@ def _unread(states: Mapping[str, InputState], whole: str) -> Iterator[str]:
         yield f"permission is missing for {', '.join(permissions)}"
     for reason, names in by_reason.items():
         if not _PERMISSION.fullmatch(reason):
-            yield f"{listed(names, _NAMED)}: {reason}"
+            named = reason.startswith(f"{names[0]}: ")
+            yield reason if named else f"{listed(names, _NAMED)}: {reason}"
