@@ -49,7 +49,7 @@ class Account:
     def __init__(self, table: Table) -> None:
         self.images = ImageRecords(table)
         self.tracks = TrackRecords(table, "111122223333", "eu-west-1")
-        self.running = RunningRecords(table, "111122223333.dkr.ecr.eu-west-1.amazonaws.com")
+        self.running = RunningRecords(table, "111122223333", "eu-west-1")
         self.placements = Placements(table, self.running)
         self.answers: list[dict[str, str]] = []
 
