@@ -155,3 +155,33 @@ def test_another_cve_of_the_same_advisory_stays(mirror: Mirror) -> None:
     )
     mirror.cve5(cve("CVE-2026-0001", [], state="REJECTED"))
     assert mirror.ids(python("a", "1")) == ["CVE-2026-0002"]
+
+
+def test_an_entry_of_the_catalogue_needs_no_weakness(vulnerable: Mirror) -> None:
+    entry = {"cveID": "CVE-2026-0001", "dateAdded": "2026-05-20", "dueDate": "2026-05-23", "cwes": []}
+    vulnerable.write(
+        "kev/known_exploited_vulnerabilities.json",
+        {"dateReleased": "2026-05-30T10:00:00.0000Z", "count": 1, "vulnerabilities": [entry]},
+    )
+    (match,) = vulnerable.matches(python("a", "1"))
+    assert match.vulnerability.exploited == Exploited(added="2026-05-20", due="2026-05-23", ransomware=False)
+
+
+def test_scores_of_two_models_are_never_mixed(mirror: Mirror) -> None:
+    mirror.osv(
+        "PyPI",
+        *(
+            osv_record(f"PYSEC-{n}", "PyPI", "a", ("introduced", "0"), aliases=[f"CVE-2026-000{n}"])
+            for n in (1, 2)
+        ),
+    )
+
+    def scored(model: str, date: str, *rows: str) -> list[float | None]:
+        text = f"#model_version:{model},score_date:{date}T00:00:00+0000\ncve,epss,percentile\n"
+        data = gzip.compress((text + "".join(f"{row}\n" for row in rows)).encode())
+        mirror.write("epss/epss_scores-current.csv.gz", data)
+        return [match.vulnerability.epss for match in mirror.matches(python("a", "1"))]
+
+    assert scored("v2023.03.01", "2026-03-16", "CVE-2026-0001,0.9,1", "CVE-2026-0002,0.8,1") == [0.9, 0.8]
+    # What the new model does not score is unknown: the old model's word is gone.
+    assert scored("v2025.03.14", "2026-03-17", "CVE-2026-0001,0.1,1") == [0.1, None]

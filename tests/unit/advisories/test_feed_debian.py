@@ -108,3 +108,59 @@ def test_unknown_releases_and_states_are_counted(mirror: Mirror) -> None:
 def test_another_schema_is_refused(mirror: Mirror, data: str) -> None:
     with pytest.raises(FeedInvalid):
         records(debian, mirror.write("debian/tracker-data.json", data))
+
+
+def test_without_a_severity_of_debians_nvds_rating_decides(mirror: Mirror) -> None:
+    mirror.debian(tracker(status="open", urgency="low**"))
+    item = {
+        "id": "CVE-2026-0001",
+        "lastModified": "2026-05-20T00:00:00.000",
+        "vulnStatus": "Analyzed",
+        "metrics": {
+            "cvssMetricV31": [
+                {
+                    "source": "nvd@nist.gov",
+                    "cvssData": {"vectorString": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"},
+                }
+            ]
+        },
+    }
+    head = {"format": "NVD_CVE", "version": "2.0", "timestamp": "2026-05-31T03:00:00.000"}
+    mirror.write("nvd/pages/1.json", {**head, "vulnerabilities": [{"cve": item}]})
+    assert mirror.matches(deb("openssl", "3"))[0].vulnerability.severity == "critical"
+
+
+def test_the_suites_that_have_a_version_say_nothing_of_its_state(mirror: Mirror) -> None:
+    mirror.debian(
+        tracker(
+            status="open",
+            repositories={
+                "bookworm": "3.0.11-1",
+                "bookworm-security": "3.0.14-1",
+                "bookworm-backports": "3.2-1",
+            },
+        )
+    )
+    (match,) = mirror.matches(deb("openssl", "3.0.14-1"))
+    assert (match.status, match.fixed) == ("affected", "")
+
+
+def test_a_backport_is_measured_by_the_fix_of_the_release_it_is_installed_in(mirror: Mirror) -> None:
+    mirror.debian(
+        {
+            "openssl": {
+                "CVE-2026-0001": {
+                    "releases": {
+                        "bookworm": {"status": "resolved", "fixed_version": "3.0.14-1~deb12u1"},
+                        "sid": {"status": "resolved", "fixed_version": "3.3.2-1"},
+                    }
+                }
+            }
+        }
+    )
+    # Newer than bookworm's fix and older than sid's: sid's does not count here.
+    assert mirror.ids(deb("openssl", "3.2.1-3~bpo12+1")) == []
+    # What ends in ~ and more is before the version itself.
+    assert mirror.ids(deb("openssl", "3.0.14-1~deb12u1~bpo11+1")) == ["CVE-2026-0001"]
+    assert mirror.ids(deb("openssl", "3.0.14-1~deb12u1")) == []
+    assert mirror.ids(deb("openssl", "3.0.14-1")) == []

@@ -80,6 +80,8 @@ def test_rustsecs_notes_are_no_more_than_negligible(mirror: Mirror) -> None:
         ),
         ("Debian:12", "DEBIAN-CVE-2026-0001", {}, ("CVE-2026-0001",)),
         ("Ubuntu:22.04:LTS", "UBUNTU-CVE-2026-0001", {"related": ["USN-1"]}, ("CVE-2026-0001",)),
+        ("Alpine:v3.18", "ALPINE-CVE-2026-0001", {"upstream": ["CVE-2026-0001"]}, ("CVE-2026-0001",)),
+        ("Rocky Linux:9", "RLSA-2026:1", {"related": ["CVE-2026-0001"]}, ("CVE-2026-0001",)),
         ("AlmaLinux:8", "ALSA-2026:1", {"related": ["CVE-2026-0001"]}, ("CVE-2026-0001",)),
         (
             "Debian:12",
@@ -205,3 +207,33 @@ def test_enrichment_is_only_made_of_ubuntus_ratings(mirror: Mirror) -> None:
 def test_documents_are_asked_for_by_quoted_name() -> None:
     urls = {document.path: document.url for document in osv.documents()}
     assert urls["osv/Rocky Linux/all.zip"].endswith("/Rocky%20Linux/all.zip")
+
+
+def test_exports_lie_under_names_without_a_release() -> None:
+    assert not any(":" in document.path or "%3A" in document.url for document in osv.documents())
+
+
+@pytest.mark.parametrize(
+    "ecosystem",
+    [
+        "Alpine:v3.18",
+        "Debian:12",
+        "Ubuntu:22.04:LTS",
+        "Ubuntu:23.10",
+        "Ubuntu:Pro:18.04:LTS",
+        "Ubuntu:Pro:FIPS-updates:18.04:LTS",
+        "Rocky Linux:9",
+        "AlmaLinux:9",
+        "Red Hat:rhel_eus:8.8::baseos",
+    ],
+)
+def test_every_spelling_of_a_release_is_in_the_folder_of_its_family(mirror: Mirror, ecosystem: str) -> None:
+    record = osv_record("X-1", ecosystem, "a", ("introduced", "0"), ("fixed", "1"))
+    (advisory,) = advisories(mirror, ecosystem.partition(":")[0], record)
+    # A subscription's fix is told apart in its release's entry; every other spelling stays as it is.
+    (affected,) = advisory.affected
+    release = ecosystem.replace("Pro:18", "18")
+    assert (affected.ecosystem, affected.status) == (
+        release,
+        "fixed_in_pro" if release != ecosystem else "affected",
+    )

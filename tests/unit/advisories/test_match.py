@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from fakes.feeds import Mirror, apk, deb, osv_record, python, rpm
@@ -319,3 +320,81 @@ def test_malware_is_marked(mirror: Mirror) -> None:
     mirror.osv("npm", osv_record("MAL-2026-1", "npm", "evil", ("introduced", "0")))
     (match,) = mirror.matches(package("npm", "evil", "1.0.0"))
     assert match.vulnerability.malware
+
+
+def test_a_fix_is_that_of_the_packages_ecosystem(mirror: Mirror) -> None:
+    # One GHSA record on a library that is published twice, as Protocol Buffers are.
+    record = osv_record("GHSA-8gq9-2x98-w8hf", "PyPI", "protobuf", ("introduced", "0"), ("fixed", "3.18.3"))
+    record["aliases"] = ["CVE-2022-1941"]
+    record["affected"] += osv_record("", "npm", "protobuf", ("introduced", "0"), ("fixed", "21.6.0"))[
+        "affected"
+    ]
+    mirror.osv("PyPI", record)
+    mirror.osv("npm", record)
+    matches = mirror.matches(python("protobuf", "3.18.0"), package("npm", "protobuf", "20.0.0"))
+    assert [(match.vulnerability.id, match.fixed) for match in matches] == [
+        ("CVE-2022-1941", "3.18.3"),
+        ("CVE-2022-1941", "21.6.0"),
+    ]
+
+
+def test_maven_joins_by_group_and_artifact(mirror: Mirror) -> None:
+    mirror.osv("Maven", osv_record("GHSA-1", "Maven", "org.example:core", ("introduced", "0")))
+    assert mirror.ids(package("Maven", "org.other:core", "1"), package("Maven", "core", "1")) == []
+
+
+def test_a_go_package_is_no_module_and_the_toolchain_is_not_the_library(mirror: Mirror) -> None:
+    module = osv_record("GO-2023-1571", "Go", "golang.org/x/net", ("introduced", "0"), ("fixed", "0.7.0"))
+    module["affected"][0]["ecosystem_specific"] = {
+        "imports": [{"path": "golang.org/x/net/http2", "symbols": ["Server.ServeConn"]}]
+    }
+    toolchain = osv_record("GO-2023-2095", "Go", "toolchain", ("introduced", "0"), ("fixed", "1.20.9"))
+    mirror.osv("Go", module, toolchain)
+    # A program names the modules that it is made of; which of their packages it imports, it does not say.
+    assert mirror.ids(package("Go", "golang.org/x/net", "v0.6.0")) == ["GO-2023-1571"]
+    assert mirror.ids(package("Go", "golang.org/x/net/http2", "v0.6.0")) == []
+    assert mirror.ids(package("Go", "golang.org/x", "v0.6.0")) == []
+    assert mirror.ids(package("Go", "stdlib", "1.20.8")) == []
+    assert mirror.ids(package("Go", "toolchain", "1.20.8")) == ["GO-2023-2095"]
+
+
+def test_a_kernels_flavours_are_sources_of_their_own(mirror: Mirror) -> None:
+    fixed = ("introduced", "0"), ("fixed", "5.15.0-1021.25")
+    mirror.osv("Ubuntu", osv_record("UBUNTU-CVE-2026-0001", JAMMY, "linux-aws", *fixed))
+    installed = [
+        deb(f"linux-image-{number}", "5.15.0-1020.24", JAMMY, source=source)
+        for number, source in enumerate(("linux", "linux-aws", "linux-hwe-5.15"))
+    ]
+    assert [match.package.source_name for match in mirror.matches(*installed)] == ["linux-aws"]
+
+
+def test_ubuntu_names_binaries_but_is_keyed_by_source(mirror: Mirror) -> None:
+    record = ubuntu((JAMMY, "1.1-0ubuntu1"))
+    record["affected"][0]["ecosystem_specific"] = {"binaries": [{"a-bin": "1.1-0ubuntu1"}]}
+    mirror.osv("Ubuntu", record)
+    assert mirror.ids(deb("a-bin", "1.0-1", JAMMY, source="a")) == ["CVE-2026-0001"]
+    assert mirror.ids(deb("a", "1.0-1", JAMMY, source="a-other")) == []
+
+
+@pytest.mark.parametrize(
+    "stream", ["rhel_eus:9.2::baseos", "rhel_aus:8.4::baseos", "enterprise_linux:8::baseos"]
+)
+def test_red_hats_products_in_osv_are_not_the_main_stream(mirror: Mirror, stream: str) -> None:
+    record = osv_record("RHSA-2026:1", f"Red Hat:{stream}", "openssl", ("introduced", "0"))
+    mirror.osv("Red Hat", record)
+    assert mirror.ids(rpm("openssl", "1-1.el9", ecosystem="Red Hat:9")) == []
+
+
+def test_an_rpm_of_any_architecture_is_meant(mirror: Mirror) -> None:
+    mirror.osv("AlmaLinux", alma("ALSA-2026:1", "Low: curl update", "curl", "7.61.1-30.el8"))
+    installed = [
+        msgspec.structs.replace(rpm("curl", "7.61.1-22.el8"), arch=arch) for arch in ("x86_64", "aarch64", "")
+    ]
+    assert len(mirror.ids(*installed)) == 3
+
+
+def test_a_version_with_a_tilde_or_a_caret_is_before_or_after_its_release(mirror: Mirror) -> None:
+    mirror.osv("AlmaLinux", alma("ALSA-2026:1", "Low: curl update", "curl", "8.0-1.el8"))
+    versions = ("8.0~rc1-1.el8", "8.0-0.el8", "8.0-1.el8", "8.0^20260101-1.el8")
+    found = mirror.matches(*(rpm("curl", version) for version in versions))
+    assert [match.package.version for match in found] == ["8.0~rc1-1.el8", "8.0-0.el8"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.feeds import NOW, Mirror, osv_record
+from fakes.feeds import NOW, Mirror, apk, deb, osv_record, python
 from hullwatch.advisories import store
 from hullwatch.advisories.status import status as status_of
 from hullwatch.errors import ConfigurationError, FeedInvalid
@@ -101,3 +101,53 @@ def test_a_reader_keeps_its_generation_while_another_comes_into_use(built: Mirro
         assert [m.vulnerability.id for m in advisories.lookup("pkg:pypi/a@1.0")] == ["PYSEC-1"]
     with built.open() as advisories:
         assert [m.vulnerability.id for m in advisories.lookup("pkg:pypi/a@1.0")] == ["PYSEC-3"]
+
+
+def test_one_document_grows_stale_while_the_others_of_its_feed_are_fresh(built: Mirror) -> None:
+    fresh = osv_record("GHSA-1", "npm", "a", ("introduced", "0"), modified="2026-06-30T00:00:00Z")
+    later = NOW + timedelta(days=30)
+    built.osv("npm", fresh)
+    built.write("osv/PyPI/all.zip", "<html>")
+    built.build(now=later)
+    osv = next(feed for feed in status_of(built.output, later).feeds if feed.name == "osv")
+    assert (osv.age, osv.stale, osv.condition) == (1, ("osv/PyPI/all.zip",), "stale")
+
+
+def test_a_document_that_cannot_be_fetched_for_long_is_stale_and_a_quiet_one_is_not(built: Mirror) -> None:
+    def stale(days: int, *failures: str) -> tuple[str, ...]:
+        later = NOW + timedelta(days=days)
+        built.build(now=later, failures={"osv": failures})
+        return next(feed for feed in status_of(built.output, later).feeds if feed.name == "osv").stale
+
+    # Found to be the newest, day after day, however old its records are.
+    assert stale(20) == ()
+    failure = "osv/PyPI/all.zip: answered 503"
+    assert stale(21, failure) == ()
+    assert stale(23, failure) == ()
+    assert stale(24, failure) == ("osv/PyPI/all.zip",)
+    assert stale(25) == ()
+
+
+def test_every_answer_says_of_when_it_is(built: Mirror) -> None:
+    built.debian({"musl": {"CVE-2025-0001": {"releases": {"bookworm": {"status": "open"}}}}})
+    built.kev({"cveID": "CVE-2025-0001", "dateAdded": "2026-05-20"})
+    built.epss("CVE-2025-0001,0.5,0.9")
+    built.build(now=NOW + timedelta(days=2))
+    with built.open() as advisories:
+        found = advisories.match(
+            [apk("musl", "1.2.3-r0"), deb("musl", "1.2.3-1"), python("a", "1.0")],
+        )
+        dates = advisories.manifest.dates()
+    # OSV dates its records; of secdb and of Debian's tracker it is known when they came.
+    assert [match.statements[0].modified[:10] for match in found] == [
+        "2026-06-01",
+        "2026-06-03",
+        "2026-05-01",
+    ]
+    assert {feed: date[:10] for feed, date in dates.items()} == {
+        "alpine": "2026-06-01",
+        "debian": "2026-06-03",
+        "epss": "2026-05-31",
+        "kev": "2026-05-30",
+        "osv": "2026-05-01",
+    }

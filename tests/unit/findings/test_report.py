@@ -58,7 +58,7 @@ CONTROLS = [
         severity="low",
     ),
 ]
-REPORT = scan_report("oci:app", FACTS, INVENTORY, MATCHES, CONTROLS, {"read": 1.5})
+REPORT = scan_report("oci:app", FACTS, INVENTORY, MATCHES, CONTROLS, {"read": 1.5}, {"epss": "2026-05-31"})
 
 
 def test_the_report_has_the_documented_shape() -> None:
@@ -71,6 +71,7 @@ def test_the_report_has_the_documented_shape() -> None:
         "controls",
         "issues",
         "complete",
+        "feeds",
         "timings",
     ]
     assert document["schema"] == 1
@@ -96,6 +97,7 @@ def test_the_report_has_the_documented_shape() -> None:
         "declared_only": False,
     }
     assert document["complete"] is False
+    assert document["feeds"] == {"epss": "2026-05-31"}
     assert document["issues"] == [
         {"reason": "BUDGET_EXCEEDED", "detail": "nested too deep", "path": "app/my lib.jar", "layer": None}
     ]
@@ -160,6 +162,7 @@ def test_what_is_not_known_is_null_and_never_empty() -> None:
 def test_an_image_without_a_distribution() -> None:
     report = scan_report("oci:scratch", FACTS, Inventory(digest=digest("x")), [], [], {})
     assert report.image.os is None
+    assert report.feeds is None
     assert report.complete is True
 
 

@@ -107,6 +107,7 @@ def build(
         documents = {o.document: o.state for o in read if o.state is not None}
         failed = [(o.feed, o.failure) for o in read if o.failure]
         failed += _keep_vanished(previous, documents, {task.document for task in tasks}, accept)
+        _note_unfetched(previous, documents, failures or {})
         if not documents:
             raise ConfigurationError(f"{feeds} holds no readable document of any feed")
         compiled = list(_spread(pool, _compile, _compile_tasks(output, previous, documents)))
@@ -228,7 +229,7 @@ def _read_into_parts(task: _Read) -> DocumentState:
         and _version(known) == (sha256, feed.VERSION, _PARTS)
         and all((task.parts / _part_name(digest)).exists() for digest in _digests(known))
     ):
-        return msgspec.structs.replace(known, failure="")
+        return msgspec.structs.replace(known, failure="", checked=task.moment)
 
     log = Reading(today=task.moment[:10])
     writers: dict[str, _PartWriter] = {}
@@ -258,6 +259,7 @@ def _read_into_parts(task: _Read) -> DocumentState:
         entries=log.entries,
         date=log.date,
         read=task.moment,
+        checked=task.moment,
         skipped=dict(sorted(log.skipped.items())),
         parts=parts,
         replaced=replaced,
@@ -316,6 +318,18 @@ def _keep_vanished(
             documents[document] = msgspec.structs.replace(state, failure=failure)
             failed.append((state.feed, f"{failure}; the copy of {state.read[:10]} stays in use"))
     return failed
+
+
+def _note_unfetched(
+    previous: Manifest, documents: dict[str, DocumentState], failures: Mapping[str, Collection[str]]
+) -> None:
+    """A copy that lies there because no newer one could be fetched is not known to be the newest."""
+    for document, state in documents.items():
+        for text in failures.get(state.feed, ()):
+            reason = text.removeprefix(f"{document}: ")
+            known = previous.documents.get(document)
+            if reason != text and known is not None:
+                documents[document] = msgspec.structs.replace(state, failure=reason, checked=known.checked)
 
 
 # Parts: records between the two steps, as length-prefixed MessagePack in one zstd frame.

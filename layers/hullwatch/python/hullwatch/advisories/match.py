@@ -133,7 +133,11 @@ class Advisories:
     def _ecosystem(self, name: str) -> _Ecosystem | None:
         if name not in self._ecosystems:
             shard = self._open(ecosystems.shard(name))
-            self._ecosystems[name] = None if shard is None else _Ecosystem(name, shard, self._enrichment)
+            self._ecosystems[name] = (
+                None
+                if shard is None
+                else _Ecosystem(name, shard, self._enrichment, self.manifest.dates(ecosystems.shard(name)))
+            )
         return self._ecosystems[name]
 
     def _open(self, shard: str) -> Shard | None:
@@ -182,10 +186,12 @@ class _Enrichment:
 class _Ecosystem:
     """The shard of one ecosystem or release, and the answers it gave."""
 
-    def __init__(self, name: str, shard: Shard, enrichment: _Enrichment) -> None:
+    def __init__(self, name: str, shard: Shard, enrichment: _Enrichment, dates: dict[str, str]) -> None:
+        """``dates``: feed -> of when its data in the shard is."""
         self._name = name
         self._shard = shard
         self._enrichment = enrichment
+        self._dates = dates
         self._scheme = Scheme(name)
         self._by_source = ecosystems.is_distribution(name) and ecosystems.key_of(name) == "source"
         self._states_by_source = ecosystems.states_by_source(name)
@@ -256,7 +262,7 @@ class _Ecosystem:
                     source=source.feed,
                     fixed=_fix(key, [rule], [rule]),
                     severity=source.severity,
-                    modified=source.modified,
+                    modified=source.modified or self._dates.get(source.feed, ""),
                     url=source.url,
                 )
                 for rule, source in zip(matched, sources, strict=True)

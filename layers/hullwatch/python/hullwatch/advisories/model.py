@@ -47,7 +47,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: The first fixed version this advisory gives for the installed branch; empty when it gives none.
     fixed: str = ""
     severity: Severity = "unknown"
-    #: Date of the record, ISO 8601; empty when the feed has none.
+    #: Date of the record or, where the feed dates none, of the feed's data; ISO 8601.
     modified: str = ""
     url: str = ""
 

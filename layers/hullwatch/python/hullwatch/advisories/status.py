@@ -29,6 +29,8 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
     entries: int
     skipped: dict[str, int]
     failures: tuple[str, ...]
+    #: Documents whose newest copy has not been had for more than ``max_age`` days, whatever the others are.
+    stale: tuple[str, ...]
     licence: str
 
 
@@ -66,8 +68,15 @@ def status_of(manifest: Manifest, now: datetime | None = None) -> AdvisoriesStat
         for state in documents:
             for reason, count in state.skipped.items():
                 skipped[reason] = skipped.get(reason, 0) + count
+        stale = tuple(
+            document
+            for document, state in manifest.documents.items()
+            if state.feed == name
+            and state.failure
+            and (_days(state.checked or state.read, moment) or 0) > feed.MAX_AGE
+        )
         condition: Condition = "ok"
-        if age is not None and age > feed.MAX_AGE:
+        if stale or (age is not None and age > feed.MAX_AGE):
             # Whether it fails or just never changes: what is in use is too old.
             condition = "stale"
         elif failures:
@@ -86,6 +95,7 @@ def status_of(manifest: Manifest, now: datetime | None = None) -> AdvisoriesStat
                 entries=sum(state.entries for state in documents),
                 skipped=skipped,
                 failures=failures,
+                stale=stale,
                 licence=feed.LICENCE,
             )
         )

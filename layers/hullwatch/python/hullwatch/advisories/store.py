@@ -56,6 +56,8 @@ class DocumentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     replaced: str = ""
     #: Why the newest copy is not the one in use; empty when it is.
     failure: str = ""
+    #: When the copy in use was last found to be the newest.
+    checked: str = ""
 
 
 class ShardState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -92,6 +94,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shards: dict[str, ShardState] = {}
     #: Feed -> what went wrong the last time.
     failures: dict[str, tuple[str, ...]] = {}
+
+    def dates(self, shard: str = "") -> dict[str, str]:
+        """Feed -> of when its data is, in one shard or in all of them.
+
+        The newest date that its documents carry or, where they carry none, when they came.
+        """
+        found: dict[str, str] = {}
+        for state in self.documents.values():
+            if not shard or shard in state.parts:
+                found[state.feed] = max(found.get(state.feed, ""), state.date or state.read)
+        return dict(sorted(found.items()))
 
 
 class _Pointer(msgspec.Struct, frozen=True, kw_only=True):

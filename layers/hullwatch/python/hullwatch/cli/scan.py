@@ -87,13 +87,14 @@ def scan(
     timings = {"read": time.perf_counter() - started}
     matches: list[Match] = []
     uncovered: list[str] = []
+    feeds: dict[str, str] | None = None
     if directory is not None:
         begun = time.perf_counter()
-        matches, uncovered = _match(directory, reading.inventory)
+        matches, uncovered, feeds = _match(directory, reading.inventory)
         timings["match"] = time.perf_counter() - begun
     controls = _controls(reading)
     timings["total"] = time.perf_counter() - started
-    _print(form, output, target, reading, matches, controls, timings, matched=not no_match)
+    _print(form, output, target, reading, matches, controls, timings, feeds)
     for ecosystem in uncovered:
         notes().print(f"note: there are no advisories for {ecosystem} in {directory}")
     if (fail_on and _at_least(matches, fail_on)) or (fail_on_control and _fails(controls, fail_on_control)):
@@ -124,13 +125,14 @@ def _read(target: Target, platform: Platform | None, jobs: int, verbose: bool) -
     return reading
 
 
-def _match(directory: Path, inventory: Inventory) -> tuple[list[Match], list[str]]:
+def _match(directory: Path, inventory: Inventory) -> tuple[list[Match], list[str], dict[str, str]]:
+    """The matches, the ecosystems that have no advisories, and of when every feed's data is."""
     from hullwatch.advisories.match import Advisories as Compiled
 
     with Compiled.open(directory) as compiled:
         ecosystems = sorted({package.ecosystem for package in inventory.packages if package.ecosystem})
         uncovered = [name for name in ecosystems if not compiled.covers(name)]
-        return compiled.match(inventory.packages), uncovered
+        return compiled.match(inventory.packages), uncovered, compiled.manifest.dates()
 
 
 def _controls(reading: Reading) -> list[Result]:
@@ -167,11 +169,10 @@ def _print(
     matches: list[Match],
     controls: list[Result],
     timings: dict[str, float],
-    *,
-    matched: bool,
+    feeds: dict[str, str] | None,
 ) -> None:
     if form is Format.table:
-        show(_table(target, reading, matches, controls, matched=matched), output)
+        show(_table(target, reading, matches, controls, matched=feeds is not None), output)
         return
     if form in (Format.cyclonedx, Format.spdx):
         from hullwatch.inventory import sbom
@@ -194,7 +195,9 @@ def _print(
         return
     from hullwatch.findings.report import scan_report
 
-    report = scan_report(target, reading.facts, reading.inventory, matches, controls, _rounded(timings))
+    report = scan_report(
+        target, reading.facts, reading.inventory, matches, controls, _rounded(timings), feeds
+    )
     if form is Format.sarif:
         import json
 

@@ -94,7 +94,10 @@ class Source(_Model):
     source: str
     fixed: str | None = None
     severity: Severity
-    modified: str | None = Field(default=None, description="When the record was last changed, ISO 8601.")
+    modified: str | None = Field(
+        default=None,
+        description="When the record was last changed or, where the feed dates none, of when its data is.",
+    )
     url: str | None = None
 
 
@@ -155,6 +158,10 @@ class ScanReport(_Model):
     controls: list[ControlEntry] = Field(description="The image's configuration, by id.")
     issues: list[Issue]
     complete: bool = Field(description="False when something could not be read: see issues.")
+    feeds: dict[str, str] | None = Field(
+        default=None,
+        description="Feed -> of when its data is that the image was matched with; null: with nothing.",
+    )
     timings: dict[str, float] = Field(description="Seconds by step.")
 
 
@@ -182,8 +189,9 @@ def scan_report(
     matches: Iterable[Match],
     controls: Iterable[posture.Result],
     timings: Mapping[str, float],
+    feeds: Mapping[str, str] | None = None,
 ) -> ScanReport:
-    """The report of one image."""
+    """The report of one image; ``feeds`` as :meth:`~hullwatch.advisories.store.Manifest.dates` has them."""
     return ScanReport(
         image=ImageSummary(
             reference=reference,
@@ -202,6 +210,7 @@ def scan_report(
         controls=[_control(result) for result in sorted(controls, key=lambda item: item.control)],
         issues=[_issue(problem) for problem in inventory.problems],
         complete=inventory.complete,
+        feeds=None if feeds is None else dict(feeds),
         timings=dict(timings),
     )
 

@@ -37,6 +37,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     problems: tuple[Problem, ...] = ()
     #: Ecosystems of its packages for which this generation has no advisories.
     unmatched: tuple[str, ...] = ()
+    #: Feed -> of when its data in this generation is.
+    feeds: dict[str, str] = {}
 
 
 def assess(services: Services, repository: str, digest: str, generation: str) -> ImageRecord:
@@ -106,6 +108,7 @@ def assessment_of(inventory: Inventory, advisories: Advisories) -> Assessment:
         matches=tuple(advisories.match(inventory.packages)),
         problems=inventory.problems,
         unmatched=tuple(name for name in ecosystems if name and not advisories.covers(name)),
+        feeds=advisories.manifest.dates(),
     )
 
 

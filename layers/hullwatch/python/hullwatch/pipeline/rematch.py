@@ -178,6 +178,7 @@ class Matcher:
             matches=tuple(chain.from_iterable(answer.matches for answer in answers)),
             problems=inventory.problems,
             unmatched=unmatched,
+            feeds=self._advisories.manifest.dates(),
         )
 
     def _ask(self, seen: _Seen) -> _Answer:
