@@ -185,6 +185,30 @@ def test_an_older_copy_is_refused(server: Server, mirror: Mirror, local: Path) -
     assert "older" in fetch_kev(local, server.url).detail
 
 
+@pytest.mark.parametrize(
+    ("modified", "outcome"),
+    [
+        ("Thu, 28 May 2026 10:00:00 GMT", "failed"),
+        (MODIFIED, "new"),
+        ("Sat, 30 May 2026 10:00:00 GMT", "new"),
+        ("yesterday", "new"),
+        ("", "new"),
+    ],
+)
+def test_an_older_copy_of_a_document_without_a_date_is_known_by_its_server(
+    server: Server, mirror: Mirror, local: Path, modified: str, outcome: str
+) -> None:
+    path = mirror.debian({"a": {"CVE-2026-0001": {"releases": {"bookworm": {"status": "open"}}}}})
+    name = path.relative_to(mirror.feeds).as_posix()
+    (first,) = fetch(local, base=server.url, only={"debian"}, now=NOW)
+    good = (local / name).read_bytes()
+    other = path.read_bytes().replace(b"open", b"undetermined")
+    server.answers[name] = lambda handler: reply(handler, 200, other, {"Last-Modified": modified})
+    (second,) = fetch(local, base=server.url, only={"debian"}, now=NOW)
+    assert (first.outcome, second.outcome) == ("new", outcome)
+    assert (local / name).read_bytes() == (good if outcome == "failed" else other)
+
+
 def test_a_slow_server_is_given_up(server: Server, local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetching, "_DEADLINE", -1)
     assert "seconds" in fetch_kev(local, server.url).detail

@@ -275,13 +275,16 @@ def check(log: Reading, known: DocumentState | None) -> None:
     """Refuse a document that cannot be what its publisher meant.
 
     :param known: the copy in use; ``None`` when the document may differ from it at will.
-    :raises FeedInvalid: it is empty, mostly invalid, shrunken, or older than the copy in use.
+    :raises FeedInvalid: it is empty, poisoned, shrunken, or older than the copy in use.
     """
     if log.entries == 0 and not log.partial:
         raise FeedInvalid("holds no entries")
     invalid = log.skipped["invalid"]
     if 0 < invalid == log.entries or invalid > max(_MAY_BE_INVALID_AT_LEAST, _MAY_BE_INVALID * log.entries):
         raise FeedInvalid(f"{invalid} of {log.entries} entries are not of the feed's schema")
+    unnamed = log.skipped["no identifier"]
+    if unnamed > max(_MAY_LOSE_AT_LEAST, MAY_LOSE * log.entries):
+        raise FeedInvalid(f"{unnamed} of {log.entries} entries name no vulnerability")
     if known is None or log.partial:
         return
     lost = known.entries - log.entries

@@ -18,6 +18,7 @@ import time
 import urllib.parse
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO, Literal
 
@@ -214,6 +215,8 @@ def _fetch_one(
         for _ in feed.read(temporary, log):
             pass
         build.check(log, _as_known(feed, known) if guarded and known else None)
+        if guarded and known is not None and not log.date:
+            _check_modified(copy, known)
         temporary.replace(target)
     except HullwatchError as error:
         detail = f"{document.path}: {error}"
@@ -223,6 +226,19 @@ def _fetch_one(
             temporary.unlink()
     copies[document.path] = msgspec.structs.replace(copy, fetched=moment, entries=log.entries, date=log.date)
     return Fetched(feed=feed.NAME, document=document.path, outcome="new")
+
+
+def _check_modified(copy: Copy, known: Copy) -> None:
+    """Of a document without a date of its own, only the server can say that it is an older one.
+
+    :raises FeedInvalid: the same server has changed it before the copy in use.
+    """
+    try:
+        before, now = (parsedate_to_datetime(text.modified) for text in (known, copy))
+    except ValueError:
+        return
+    if copy.url == known.url and now < before:
+        raise FeedInvalid(f"is of {copy.modified}, older than {known.modified}")
 
 
 def _as_known(feed: Feed, copy: Copy) -> store.DocumentState:
