@@ -34,6 +34,7 @@ def test_json_has_the_image_its_packages_and_its_vulnerabilities(image: Path, ad
     found = {(entry["id"], entry["package"], entry["fixed"]) for entry in report["vulnerabilities"]}
     assert ("CVE-2019-14234", "Django", "2.2.4") in found
     assert ("CVE-2023-45853", "zlib1g", None) in found
+    assert {"debian", "kev", "osv"} <= report["feeds"].keys()
     exploited = [entry["id"] for entry in report["vulnerabilities"] if entry["kev"]]
     assert exploited == ["CVE-2023-4863"]
 

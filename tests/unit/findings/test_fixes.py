@@ -19,6 +19,8 @@ def package(kind: str, name: str, ecosystem: str = "") -> Package:
         (deb(), "apt-get update && apt-get install --only-upgrade openssl"),
         (package("apk", "libssl3", "Alpine:v3.19"), "apk upgrade --no-cache libssl3"),
         (package("rpm", "openssl-libs", "Rocky Linux:9"), "dnf upgrade openssl-libs"),
+        (package("rpm", "curl", "Amazon Linux:2"), "yum update curl"),
+        (package("rpm", "curl", "Amazon Linux:2023"), "dnf upgrade --releasever=latest curl"),
         (package("rpm", "libopenssl3", "SUSE:Linux Enterprise Server 15 SP5"), "zypper update libopenssl3"),
         (pypi(), "pip install 'Django>=2.0'"),
         (package("npm", "@scope/name"), "npm install @scope/name@2.0"),

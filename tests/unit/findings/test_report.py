@@ -72,6 +72,7 @@ def test_the_report_has_the_documented_shape() -> None:
         "issues",
         "complete",
         "feeds",
+        "only_fixed",
         "timings",
     ]
     assert document["schema"] == 1
@@ -157,6 +158,17 @@ def test_what_is_not_known_is_null_and_never_empty() -> None:
         return [value] if isinstance(value, str) else []
 
     assert "" not in strings(json.loads(REPORT.model_dump_json()))
+
+
+def test_a_distribution_whose_unfixed_vulnerabilities_nobody_lists_is_named() -> None:
+    packages = (
+        Package(type="apk", name="musl", version="1.2.3-r0", ecosystem="Alpine:v3.16"),
+        Package(type="apk", name="curl", version="8.0-r0", ecosystem="Alpine:v3.16"),
+        Package(type="pypi", name="a", version="1", ecosystem="PyPI"),
+    )
+    inventory = Inventory(digest=digest("x"), packages=packages)
+    assert scan_report("oci:a", FACTS, inventory, [], [], {}).only_fixed == ["Alpine:v3.16"]
+    assert REPORT.only_fixed == []
 
 
 def test_an_image_without_a_distribution() -> None:

@@ -31,6 +31,21 @@ _KEYED_BY_BINARY = frozenset(
 )
 #: Fixes name binary packages, but states without a fix name the source package.
 _STATES_BY_SOURCE = frozenset({"Red Hat"})
+#: Their advisories are errata, and lists of what was fixed: what has no fix yet is not in them.
+_ONLY_FIXED = frozenset(
+    {
+        "AlmaLinux",
+        "Alpine",
+        "Amazon Linux",
+        "Bottlerocket",
+        "Chainguard",
+        "Oracle Linux",
+        "Rocky Linux",
+        "SUSE",
+        "Wolfi",
+        "openSUSE",
+    }
+)
 _UNRELEASED = frozenset({"Bottlerocket", "Chainguard", "Wolfi"})
 
 _PURL_TYPES = {
@@ -95,6 +110,11 @@ def key_of(ecosystem: str) -> Key:
 def states_by_source(ecosystem: str) -> bool:
     """Whether advisories without a fix name source packages although fixes name binary ones."""
     return family(ecosystem) in _STATES_BY_SOURCE
+
+
+def only_fixed(ecosystem: str) -> bool:
+    """Whether the advisories of a distribution name a vulnerability only once it is fixed."""
+    return family(ecosystem) in _ONLY_FIXED
 
 
 def has_releases(ecosystem: str) -> bool:

@@ -86,17 +86,17 @@ def scan(
     reading = _read(wanted, only, jobs, verbose)
     timings = {"read": time.perf_counter() - started}
     matches: list[Match] = []
-    uncovered: list[str] = []
+    limits: list[str] = []
     feeds: dict[str, str] | None = None
     if directory is not None:
         begun = time.perf_counter()
-        matches, uncovered, feeds = _match(directory, reading.inventory)
+        matches, limits, feeds = _match(directory, reading.inventory)
         timings["match"] = time.perf_counter() - begun
     controls = _controls(reading)
     timings["total"] = time.perf_counter() - started
     _print(form, output, target, reading, matches, controls, timings, feeds)
-    for ecosystem in uncovered:
-        notes().print(f"note: there are no advisories for {ecosystem} in {directory}")
+    for limit in limits:
+        notes().print(f"note: {limit}")
     if (fail_on and _at_least(matches, fail_on)) or (fail_on_control and _fails(controls, fail_on_control)):
         raise typer.Exit(FINDINGS)
     if not reading.inventory.complete:
@@ -126,13 +126,18 @@ def _read(target: Target, platform: Platform | None, jobs: int, verbose: bool) -
 
 
 def _match(directory: Path, inventory: Inventory) -> tuple[list[Match], list[str], dict[str, str]]:
-    """The matches, the ecosystems that have no advisories, and of when every feed's data is."""
+    """The matches, what they leave out, and of when every feed's data is."""
+    from hullwatch.advisories.ecosystems import only_fixed
     from hullwatch.advisories.match import Advisories as Compiled
 
+    limits = []
     with Compiled.open(directory) as compiled:
-        ecosystems = sorted({package.ecosystem for package in inventory.packages if package.ecosystem})
-        uncovered = [name for name in ecosystems if not compiled.covers(name)]
-        return compiled.match(inventory.packages), uncovered, compiled.manifest.dates()
+        for name in sorted({package.ecosystem for package in inventory.packages if package.ecosystem}):
+            if not compiled.covers(name):
+                limits.append(f"there are no advisories for {name} in {directory}")
+            elif only_fixed(name):
+                limits.append(f"advisories for {name} name only what is fixed already")
+        return compiled.match(inventory.packages), limits, compiled.manifest.dates()
 
 
 def _controls(reading: Reading) -> list[Result]:

@@ -55,8 +55,9 @@ def upgrade_command(packages: Sequence[Package], version: str) -> str:
     names = sorted({package.name for package in packages})
     name, kind = names[0], packages[0].type
     if kind in _OS_COMMANDS:
-        suse = family(packages[0].ecosystem) in {"SUSE", "openSUSE"}
-        return f"{'zypper update' if suse else _OS_COMMANDS[kind]} {shlex.join(names)}"
+        of = packages[0].ecosystem
+        command = _OTHER_COMMANDS.get(of) or _OTHER_COMMANDS.get(family(of)) or _OS_COMMANDS[kind]
+        return f"{command} {shlex.join(names)}"
     if kind == "maven":
         return f"set {name} to {version} in pom.xml or build.gradle"
     if (kind, name) == ("golang", "stdlib"):
@@ -70,6 +71,14 @@ _OS_COMMANDS = {
     "apk": "apk upgrade --no-cache",
     "deb": "apt-get update && apt-get install --only-upgrade",
     "rpm": "dnf upgrade",
+}
+_OTHER_COMMANDS = {
+    "Amazon Linux:1": "yum update",
+    "Amazon Linux:2": "yum update",
+    # An image is locked to its version of the distribution, in whose repositories the fix never comes.
+    "Amazon Linux:2023": "dnf upgrade --releasever=latest",
+    "SUSE": "zypper update",
+    "openSUSE": "zypper update",
 }
 _COMMANDS = {
     "cargo": ("cargo", "update", "-p", "{name}", "--precise", "{version}"),

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hullwatch.advisories.ecosystems import only_fixed
 from hullwatch.advisories.model import SEVERITIES, Match, Severity, Status
 from hullwatch.inventory.image_facts import BaseImage, ImageFacts
 from hullwatch.inventory.package import Inventory, OsRelease, Package, Problem
@@ -162,6 +163,10 @@ class ScanReport(_Model):
         default=None,
         description="Feed -> of when its data is that the image was matched with; null: with nothing.",
     )
+    only_fixed: list[str] = Field(
+        default=[],
+        description="Ecosystems here whose advisories name a vulnerability only once it is fixed.",
+    )
     timings: dict[str, float] = Field(description="Seconds by step.")
 
 
@@ -211,6 +216,7 @@ def scan_report(
         issues=[_issue(problem) for problem in inventory.problems],
         complete=inventory.complete,
         feeds=None if feeds is None else dict(feeds),
+        only_fixed=sorted({p.ecosystem for p in inventory.packages if only_fixed(p.ecosystem)}),
         timings=dict(timings),
     )
 
