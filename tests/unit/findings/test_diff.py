@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.feeds import Mirror, osv_record
 from fakes.matches import LATER, NOW, TRACK, deb, digest, findings_of, match, pypi, subject
 from hullwatch.findings.diff import Changes, diff
 from hullwatch.findings.finding import Finding
@@ -65,6 +67,21 @@ def test_a_rebuild_that_fixes_something_resolves_exactly_that() -> None:
     assert (finding.package, finding.state, finding.resolved_by) == ("openssl", "RESOLVED", NEXT)
     assert (finding.updated_at, finding.first_seen) == (LATER, NOW)
     assert finding.fingerprint != STORED[finding.id].fingerprint
+
+
+def test_a_record_that_is_withdrawn_takes_its_finding_with_it(tmp_path: Path) -> None:
+    mirror, package = Mirror(tmp_path), pypi()
+    record = osv_record("PYSEC-2026-1", "PyPI", package.name, ("introduced", "0"), aliases=["CVE-2026-0001"])
+
+    def wanted() -> list[Finding]:
+        return list(findings_of(TRACK, [subject(*mirror.matches(package))]))
+
+    mirror.osv("PyPI", record)
+    stored = apply({}, diff({}, wanted(), head=HEAD, now=NOW, unread=()))
+    assert len(stored) == 1
+    mirror.osv("PyPI", {**record, "withdrawn": "2026-05-31T00:00:00Z"})
+    changes = diff(stored, wanted(), head=HEAD, now=LATER, unread=())
+    assert [finding.id for finding in changes.resolved] == list(stored)
 
 
 def test_what_reads_differently_is_updated_and_keeps_its_history() -> None:
