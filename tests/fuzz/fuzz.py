@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of what reads a stranger's bytes, with Atheris (not part of the test run).
 
-    pip install atheris msgspec zstandard isal
+    pip install atheris msgspec zstandard isal pyyaml urllib3 packageurl-python
     PYTHONPATH=layers/hullwatch/python python tests/fuzz/fuzz.py TARGET FINDS CORPUS -max_total_time=600
 
 An input may be refused with the errors that a target names and nothing else. Whatever else it raises is kept
@@ -20,14 +20,19 @@ from types import ModuleType
 import atheris  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
 with atheris.instrument_imports(include=["hullwatch"]):
-    from hullwatch.errors import HullwatchError, PermanentError
+    from hullwatch.aws import change_events
+    from hullwatch.errors import HullwatchError, MessageInvalid, PermanentError, SourceUnavailable, UserError
     from hullwatch.images import manifest
     from hullwatch.images.sources import Manifest
     from hullwatch.indexing import tar
     from hullwatch.indexing.budget import Budget
+    from hullwatch.inventory import binaries, elf
     from hullwatch.inventory.collectors import apk, content_manifest, dpkg, opkg, os_release, rpm
+    from hullwatch.inventory.dispatch import all_collectors, program_collectors
     from hullwatch.inventory.records import Record, Unreadable
     from hullwatch.inventory.rpmdb.header import Header, HeaderInvalid
+    from hullwatch.kubernetes import api
+    from hullwatch.posture.readers import documents, snapshot
 
 _DIGEST = "sha256:" + "0" * 64
 _BUDGET = Budget(entries=10_000)
@@ -79,6 +84,65 @@ def _collector(collector: ModuleType, *paths: str) -> Callable[[bytes], None]:
     return run
 
 
+#: A collector and a path that it wants, for every pattern of every collector, in an order that stays.
+_WANTED = [
+    (collector, pattern.replace("**/", "srv/app/").replace("*", "a"))
+    for collector in all_collectors()
+    for pattern in collector.PATHS
+]
+
+
+def _document(data: bytes) -> None:
+    """Two bytes choose the collector and its path, the rest is the file."""
+    if len(data) >= 2:
+        collector, path = _WANTED[int.from_bytes(data[:2], "big") % len(_WANTED)]
+        for _ in collector.parse(path, data[2:]):
+            pass
+
+
+def _program(data: bytes) -> None:
+    """The first byte chooses what reads the rest: one language's collector, or the search of a whole file."""
+    if not data:
+        return
+    choices = [*program_collectors(), None]
+    collector = choices[data[0] % len(choices)]
+    if collector is not None:
+        if collector.begins(data[1:257]):
+            for _ in collector.parse("bin/a", data[1 : collector.MAX_BYTES]):
+                pass
+        return
+    name, _, content = data[1:].partition(b"\0")
+    search = binaries.search_of(name.decode("utf-8", "replace"))
+    pieces = _pieces(content, 16 * (1 + data[0]))
+    watched = search.watch(pieces) if search else pieces
+    for collector, excerpt in elf.excerpts(watched, program_collectors()):
+        for _ in collector.parse("bin/a", excerpt):
+            pass
+    for _ in watched:
+        pass
+    if search:
+        list(search.packages())
+
+
+_PODS = api.Served(group="", version="v1", plural="pods", kind="Pod")
+_GROUPS = ("", "apps")
+
+
+def _cluster_or_event(data: bytes) -> None:
+    """A list's page, a discovery document, or the body of a message."""
+    kind, content = data[:1], data[1:]
+    if kind == b"l":
+        list(api._objects(api._decoded(content, api._Page, "pods"), _PODS, set()))
+    elif kind == b"d":
+        list(api._aggregated(api._decoded(content, api._Root, "/apis"), _GROUPS, {}))
+    else:
+        change_events.read(content.decode("utf-8", "replace"))
+
+
+def _configuration(data: bytes) -> None:
+    snapshot.build(documents.parse(data, "a.yaml"))
+
+
 _TARGETS: dict[str, tuple[Callable[[bytes], None], tuple[type[Exception], ...]]] = {
     "tar": (_tar, (PermanentError,)),
     "manifest": (_manifest, (HullwatchError,)),
@@ -95,6 +159,10 @@ _TARGETS: dict[str, tuple[Callable[[bytes], None], tuple[type[Exception], ...]]]
     "rpm-sqlite": (_rpm_header_or_sqlite, (Unreadable, HeaderInvalid)),
     "rpm-ndb": (_collector(rpm, "usr/lib/sysimage/rpm/Packages.db"), (Unreadable,)),
     "rpm-bdb": (_collector(rpm, "var/lib/rpm/Packages"), (Unreadable,)),
+    "documents": (_document, (Unreadable,)),
+    "programs": (_program, (Unreadable,)),
+    "cluster": (_cluster_or_event, (SourceUnavailable, MessageInvalid)),
+    "configuration": (_configuration, (UserError,)),
 }
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import boto3
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hullwatch.aws.change_events import CALLS, RoleChanged, read
+from hullwatch.aws.change_events import CALLS, ECS_EVENTS, RoleChanged, read
 from hullwatch.errors import MessageInvalid
 from hullwatch.posture.parts import Part
 
@@ -68,8 +71,56 @@ def test_a_call_without_parameters_costs_a_whole_part_at_most(
 
 
 @pytest.mark.parametrize(
-    "body", ["", "nonsense", "[]", "{}", '{"detail-type": "x", "detail": {}}', '{"detail-type": 1}']
+    "body",
+    [
+        "",
+        "nonsense",
+        "[]",
+        "{}",
+        '{"detail-type": "x", "detail": {}}',
+        '{"detail-type": 1}',
+        '{"detail-type": "x", "detail": {"a": ' + "[" * 10_000,
+        "\ud800",
+    ],
+    ids=lambda body: body[:40],
 )
 def test_anything_else_is_refused(body: str) -> None:
     with pytest.raises(MessageInvalid):
+        read(body)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = [
+    "clusterArn", "group", "lastStatus", "errorCode", "eventSource", "eventName", "requestParameters",
+    "repositoryName", "cluster", "service", "taskDefinition", "family", "clusterName", "roleName",
+]  # fmt: skip
+details = st.dictionaries(st.sampled_from(NAMES), values)
+
+
+@given(
+    kind=st.sampled_from([*ECS_EVENTS, "AWS API Call via CloudTrail"]),
+    source=st.sampled_from([(source, name) for source, names in CALLS.items() for name in names]),
+    detail=details,
+    request_parameters=details,
+    resources=st.lists(st.text(max_size=20), max_size=2),
+)
+def test_whatever_an_event_holds_it_says_what_to_read(
+    kind: str,
+    source: tuple[str, str],
+    detail: dict[str, object],
+    request_parameters: dict[str, object],
+    resources: list[str],
+) -> None:
+    named = {"eventSource": source[0], "eventName": source[1], "requestParameters": request_parameters}
+    body = json.dumps({"detail-type": kind, "detail": named | detail, "resources": resources})
+    assert all(isinstance(item, Part | RoleChanged) for item in read(body))
+
+
+@given(body=st.text(max_size=200))
+def test_any_text_is_an_event_or_refused(body: str) -> None:
+    with suppress(MessageInvalid):
         read(body)

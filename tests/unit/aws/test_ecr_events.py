@@ -41,7 +41,20 @@ def test_our_own_message_is_a_hint_that_needs_no_choosing() -> None:
     assert read(body) == Hint("team/shop", DIGEST, "", "came", chosen=True)
 
 
-@pytest.mark.parametrize("body", ["", "nonsense", "[]", "{}", '{"detail-type": "x"}', '{"repository": 1}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "nonsense",
+        "[]",
+        "{}",
+        '{"detail-type": "x"}',
+        '{"repository": 1}',
+        '{"a": ' + "[" * 10_000,
+        "\ud800",
+    ],
+    ids=lambda body: body[:40],
+)
 def test_anything_else_is_refused(body: str) -> None:
     with pytest.raises(MessageInvalid):
         read(body)

@@ -3,6 +3,8 @@
 import io
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fakes.images import Directory, Entry, File, Hardlink, layer
 from fakes.programs import CODE, READ, elf
@@ -106,6 +108,17 @@ def test_other_names_are_not_searched(path: str) -> None:
 )
 def test_what_is_no_version(path: str, content: bytes) -> None:
     assert found(path, content) == []
+
+
+@given(
+    path=st.one_of(st.text(max_size=40), st.sampled_from([path for path, _, _ in PROGRAMS])),
+    texts=st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([text for _, text, _ in PROGRAMS]))),
+    piece=st.integers(1, 900),
+)
+def test_any_program_passes_by_unchanged_whatever_it_is_called(
+    path: str, texts: list[bytes], piece: int
+) -> None:
+    assert len(found(path, b"\x7fELF" + b"".join(texts), piece)) <= len(SIGNATURES)
 
 
 def test_a_version_is_not_cut_off_where_a_piece_ends() -> None:

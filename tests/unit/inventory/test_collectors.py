@@ -284,7 +284,7 @@ def test_a_package_json_that_names_no_module_says_nothing(content: bytes) -> Non
     assert list(node.parse("node_modules/x/package.json", content)) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"[" * 50_000])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b"[" * 50_000, b'{"a":' + b"[" * 50_000])
 def test_a_package_json_that_is_no_json_object_is_reported(content: bytes) -> None:
     with pytest.raises(Unreadable):
         list(node.parse("node_modules/x/package.json", content))

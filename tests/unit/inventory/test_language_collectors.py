@@ -95,7 +95,7 @@ def test_r_packages_are_those_that_were_built() -> None:
 
 
 @pytest.mark.parametrize("collector", [php, dotnet, conda], ids=lambda module: module.NAME)
-@pytest.mark.parametrize("content", [b"", b"{", b"7", b"\xff", b"[" * 50_000])
+@pytest.mark.parametrize("content", [b"", b"{", b"7", b"\xff", b"[" * 50_000, b'{"a":' + b"[" * 50_000])
 def test_documents_that_are_no_documents_are_reported(collector: Collector, content: bytes) -> None:
     with pytest.raises(Unreadable):
         list(collector.parse("x", content))
@@ -184,6 +184,12 @@ def test_a_bomb_inside_an_archive_is_reported(monkeypatch: pytest.MonkeyPatch) -
         list(java.parse("a.jar", zipped({"b.jar": bytes(20_000)})))
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_method_that_unpacks_without_bounds_is_reported(compression: int) -> None:
+    with pytest.raises(Unreadable, match="compressed by method"):
+        list(java.parse("a.jar", zipped({"META-INF/MANIFEST.MF": bytes(1000)}, compression)))
+
+
 def test_a_table_of_contents_beyond_its_limit_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(java, "_MAX_DIRECTORY", 1000)
     with pytest.raises(Unreadable, match="table of contents"):
@@ -191,7 +197,16 @@ def test_a_table_of_contents_beyond_its_limit_is_reported(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no archive", b"PK\x05\x06", zipped(LOG4J)[:-30], zipped(LOG4J)[200:]]
+    "content",
+    [
+        b"",
+        b"no archive",
+        b"PK\x05\x06",
+        zipped(LOG4J)[:-30],
+        zipped(LOG4J)[200:],
+        # A name that says it is UTF-8 and is not.
+        zipped({"é.class": b""}).replace("é".encode(), b"\xff\xfe"),
+    ],
 )
 def test_what_is_no_archive_is_reported(content: bytes) -> None:
     with pytest.raises(Unreadable):

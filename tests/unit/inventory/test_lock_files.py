@@ -114,7 +114,7 @@ def test_a_damaged_document_is_reported(name: str, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["poetry.lock", "Cargo.lock"])
-@pytest.mark.parametrize("content", [b"= 1", b"\xff", b"a = " + b"[" * 20000])
+@pytest.mark.parametrize("content", [b"= 1", b"\xff", b"a = " + b"[" * 20000, b"a." * 1000 + b"b = 1"])
 def test_damaged_toml_is_reported(name: str, content: bytes) -> None:
     with pytest.raises(Unreadable):
         parsed(f"app/{name}", content)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import urllib3
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fakes.kubernetes_api import TOKEN, Fault, Kind, KubernetesApiServer, certificates, continue_token
 from hullwatch.errors import (
@@ -212,6 +216,42 @@ def test_an_answer_that_is_no_list_is_an_error_of_the_cluster(body: bytes) -> No
         pytest.raises(SourceUnavailable),
     ):
         list(api(server).list(PODS))
+
+
+class OneAnswer(urllib3.PoolManager):
+    """Answers every request with the same page."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self._answer = body
+
+    def request(self, *_: Any, **__: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
+        return urllib3.HTTPResponse(io.BytesIO(self._answer), status=200, preload_content=False)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=8,
+)
+items = st.fixed_dictionaries(
+    {}, optional={"metadata": values | st.fixed_dictionaries({"uid": values}), "spec": values}
+)
+
+
+@given(
+    body=st.binary(max_size=200)
+    | st.fixed_dictionaries({}, optional={"items": values | st.lists(items), "metadata": values}).map(
+        lambda page: json.dumps(page).encode()
+    )
+)
+def test_any_answer_is_a_list_or_an_error_of_the_cluster(body: bytes) -> None:
+    reader = KubernetesApi("https://x", "", lambda: TOKEN, http=OneAnswer(body))
+    with suppress(SourceUnavailable):
+        for item in reader.list(PODS):
+            assert (item["apiVersion"], item["kind"]) == ("v1", "Pod")
+    with suppress(SourceUnavailable):
+        reader.discovery(("", "apps"))
 
 
 def test_an_answer_that_drips_runs_out_of_time() -> None:

@@ -107,6 +107,10 @@ def test_depth_and_size_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         parse(b"[" * 300 + b"]" * 300, "deep.json")
     with pytest.raises(UserError):
         parse(b"a: " + b"[" * 5000 + b"]" * 5000, "deep.yaml")
+    for content in (b"[" * 100_000, b"- " * 100_000, b"{a: " * 100_000):
+        with pytest.raises(UserError, match="nested too deeply"):
+            parse(content, "deeper.yaml")
+        assert list(nodes(content)) == []
     monkeypatch.setattr(documents, "MAX_BYTES", 3)
     with pytest.raises(UserError, match="larger"):
         parse(b"a: 1", "big.yaml")

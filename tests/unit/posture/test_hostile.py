@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from hullwatch.posture.analysis import network
 from hullwatch.posture.catalogue import severity_of
+from hullwatch.posture.controls.rbac import Mapping
 from hullwatch.posture.engine import evaluate
+from hullwatch.posture.model.eks import Addon
+from hullwatch.posture.model.snapshot import Snapshot
 from hullwatch.posture.readers.documents import parse
 from hullwatch.posture.standards import controls_of
 
@@ -49,3 +53,19 @@ def test_no_value_breaks_a_reader_or_a_control(seed: int) -> None:
         taken = snapshot(parse(content, "mutated.json"), case.context())
         for result in evaluate(taken, CONTROLS, severity_of):
             assert not result.reason.startswith("the control failed"), (case, content, result)
+
+
+@pytest.mark.parametrize("content", ["- " * 100_000, "[" * 100_000, "a: 1\n*b"])
+def test_yaml_in_a_field_has_the_limits_of_a_file(content: str) -> None:
+    metadata = {"name": "aws-auth", "namespace": "kube-system"}
+    config_map = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        "data": {"mapRoles": content},
+    }
+    taken = snapshot([config_map], {})
+    (mapping,) = Mapping.derive(taken)
+    assert mapping.problem
+    addon = Addon(cluster_name="prod", addon_name="vpc-cni", configuration_values=content)
+    assert network.enforcers(Snapshot([addon])) == set()

@@ -123,7 +123,7 @@ def read(body: str) -> list[Part | RoleChanged]:
     """
     try:
         event = _envelope.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise MessageInvalid(f"not an event: {error}") from error
     if event.detail_type in ECS_EVENTS:
         return list(_ecs_event(event))

@@ -58,11 +58,11 @@ def read(body: str) -> Hint | None:
         return Hint(own.repository, own.digest, "", "came", chosen=True)
     except msgspec.ValidationError:
         pass
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise MessageInvalid(f"not JSON: {error}") from error
     try:
         event = _envelope.decode(body)
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise MessageInvalid(f"not an event of ECR: {error}") from error
     detail = event.detail
     if "FAILED" in (detail.result, detail.sync_status):

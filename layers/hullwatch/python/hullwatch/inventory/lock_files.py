@@ -6,6 +6,8 @@ drops them where installed ones of the same kind speak for themselves.
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -14,6 +16,8 @@ from hullwatch.inventory.records import Unreadable
 
 #: Bytes. The longest in use have some 5 MiB.
 MAX_BYTES = 32 << 20
+#: Dots in a line of TOML. A key's parts cost their square, and no lock file has keys of more than a few.
+_MAX_DOTS = 500
 #: Directories of installed or cached packages and of tests: a lock file there is of whoever made the package.
 _ELSEWHERE = frozenset(
     {
@@ -52,10 +56,18 @@ def load_json(content: bytes) -> dict[str, Any]:
         raise Unreadable(f"the lock file is no JSON object: {error}") from None
 
 
+def lines(content: bytes) -> Iterator[str]:
+    """The lines of a text, one at a time: a list of short ones takes twenty times the file."""
+    for line in io.BytesIO(content):
+        yield line.decode("utf-8", "replace").rstrip("\r\n")
+
+
 def load_toml(content: bytes) -> dict[str, Any]:
     """The table of a TOML document. Raises :class:`~hullwatch.inventory.records.Unreadable`."""
     import tomllib  # few images have such a file
 
+    if any(line.count(b".") > _MAX_DOTS for line in io.BytesIO(content)):
+        raise Unreadable(f"the lock file has a line with more than {_MAX_DOTS} dots")
     try:
         return tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:

@@ -33,7 +33,7 @@ def parse(path: str, content: bytes) -> Iterable[Package]:
     """The package that a record describes; nothing for other files of the directory."""
     try:
         record = _decoder.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(f"not valid JSON: {error}") from None
     name, version = record.name, record.version
     if isinstance(name, str) and isinstance(version, str) and name and version:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from hullwatch.inventory import lock_files
 from hullwatch.inventory.lock_files import load_json, tables, text
@@ -30,9 +31,7 @@ def parse(path: str, content: bytes) -> Iterable[Package]:
         if found := _CACHED.fullmatch(path):
             yield Package(type="pub", name=found[1], version=found[2], locations=(path,))
     elif lock_files.counts(path):
-        declared = (
-            _locked(content.decode("utf-8", "replace")) if name == "pubspec.lock" else _resolved(content)
-        )
+        declared = _locked(lock_files.lines(content)) if name == "pubspec.lock" else _resolved(content)
         for package, version in declared:
             yield Package(type="pub", name=package, version=version, locations=(path,), declared_only=True)
 
@@ -43,11 +42,11 @@ def _resolved(content: bytes) -> Iterator[tuple[str, str]]:
             yield found[1], found[2]
 
 
-def _locked(lines: str) -> Iterator[tuple[str, str]]:
+def _locked(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Packages from a host: those of the SDK, of directories and of repositories have another source."""
     inside, name = False, ""
     values: dict[str, str] = {}
-    for line in [*lines.splitlines(), "end:"]:
+    for line in chain(lines, ("end:",)):
         key = _KEY.fullmatch(line)
         if key or line[:1] not in ("", " ", "#"):
             if inside and name and values.get("source") == "hosted" and values.get("version"):

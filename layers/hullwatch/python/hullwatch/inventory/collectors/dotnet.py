@@ -35,7 +35,7 @@ def parse(path: str, content: bytes) -> Iterable[Package]:
     """The NuGet packages of an application."""
     try:
         document = _decoder.decode(content.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(f"not a dependency file of .NET: {error}") from None
     for library, details in document.libraries.items():
         name, _, version = library.partition("/")

@@ -20,7 +20,7 @@ MAX_BYTES = 8 << 20
 
 _APPLICATION = re.compile(r"\{\s*application\s*,\s*'?([a-z][\w@]{0,200})'?\s*,")
 _VERSION = re.compile(r'\{\s*vsn\s*,\s*"([^"\s]{1,200})"\s*\}')
-_LOCKED = re.compile(r'^\s*"[^"\n]+":\s*\{:hex,\s*:"?([\w@]+)"?,\s*"([^"\n]{1,200})"', re.MULTILINE)
+_LOCKED = re.compile(r'^[ \t]*"[^"\n]+":\s*\{:hex,\s*:"?([\w@]+)"?,\s*"([^"\n]{1,200})"', re.MULTILINE)
 #: The applications of OTP, then those of Elixir.
 _OF_THE_PLATFORM = """
 asn1 common_test compiler crypto debugger dialyzer diameter edoc eldap erl_docgen erl_interface et eunit

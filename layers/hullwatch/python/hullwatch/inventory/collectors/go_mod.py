@@ -19,7 +19,7 @@ def parse(path: str, content: bytes) -> Iterable[Package]:
         return
     required: dict[str, str] = {}
     replaced: dict[tuple[str, str], tuple[str, str]] = {}
-    for verb, words in _directives(content.decode("utf-8", "replace")):
+    for verb, words in _directives(lock_files.lines(content)):
         match verb, words:
             case "require", [name, version]:
                 required[name] = version
@@ -37,10 +37,10 @@ def _module(words: list[str]) -> tuple[str, str]:
     return (words[0], words[1]) if len(words) == 2 else ("", "")
 
 
-def _directives(text: str) -> Iterator[tuple[str, list[str]]]:
+def _directives(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
     """Each with its verb, those of a block included."""
     block = ""
-    for line in text.splitlines():
+    for line in lines:
         words = [word.strip('"`') for word in line.partition("//")[0].split()]
         if words == [")"]:
             block = ""

@@ -20,7 +20,7 @@ def parse(path: str, content: bytes) -> Iterable[Package]:
     """The artifacts of any configuration that is not only for tests."""
     if not lock_files.counts(path):
         return
-    for line in content.decode("utf-8", "replace").splitlines():
+    for line in lock_files.lines(content):
         found = _LINE.fullmatch(line.strip())
         if found and not all(name.lower().startswith("test") for name in found[3].split(",")):
             yield Package(

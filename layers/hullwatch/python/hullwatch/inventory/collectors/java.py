@@ -34,6 +34,7 @@ _MAX_NESTED = 128 << 20
 _MAX_DIRECTORY = 6 << 20
 _MAX_TEXT = 1 << 20
 
+_STORED, _DEFLATED = 0, 8
 _END = b"PK\x05\x06"
 _END_WITHIN = (64 << 10) + 22
 _MANIFEST = "META-INF/MANIFEST.MF"
@@ -97,7 +98,16 @@ class _Archives:
                 for member in archive.infolist():
                     if member.filename.lower().endswith(_EXTENSIONS) and not member.is_dir():
                         yield from self._nested(f"{path}!/{member.filename}", archive, member, depth)
-        except (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        except (
+            BadZipFile,
+            EOFError,
+            NotImplementedError,
+            OSError,
+            RuntimeError,
+            UnicodeDecodeError,
+            struct.error,
+            zlib.error,
+        ) as error:
             raise Unreadable(f"a damaged archive: {error}") from None
 
     def _nested(self, path: str, archive: ZipFile, member: ZipInfo, depth: int) -> Iterator[Package]:
@@ -169,6 +179,9 @@ def _package(path: str, group: str, artifact: str, version: str) -> Package:
 
 
 def _content(archive: ZipFile, member: ZipInfo, limit: int) -> bytes:
+    # What JAR files use; what else zip knows unpacks a few bytes to any number at once.
+    if member.compress_type not in (_STORED, _DEFLATED):
+        raise Unreadable(f"a member that is compressed by method {member.compress_type}")
     with archive.open(member) as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:

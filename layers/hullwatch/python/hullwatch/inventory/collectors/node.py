@@ -61,7 +61,7 @@ def parse(path: str, content: bytes) -> Iterable[Package]:
         return
     try:
         manifest = _decoder.decode(content.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(f"not valid JSON: {error}") from None
     name, version = manifest.name, manifest.version
     if not (isinstance(name, str) and 0 < len(name) <= _MAX_NAME):

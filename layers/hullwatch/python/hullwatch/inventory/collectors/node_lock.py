@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from hullwatch.inventory import lock_files
@@ -27,7 +28,7 @@ _SPECIFIER = re.compile(rf"{_NAME}@(?:npm:)?(?:{_NAME}@)?(?!workspace:|link:|fil
 _YARN_VERSION = re.compile(r'  version:? "?(\d[^"\s]*)"?$')
 _YARN_RESOLUTION = re.compile(rf'  resolution: "{_NAME}@npm:')
 #: ``/name/1.0.0_peers`` until version 5, ``/name@1.0.0(peers)`` in 6, without the slash since 9.
-_PNPM = re.compile(rf"/{_NAME}/(\d[^_(/]*)[^/]*|/?{_NAME}@(\d[^_(]*).*")
+_PNPM = re.compile(rf"/{_NAME}/(\d[^_(/]*)(?:[_(][^/]*)?|/?{_NAME}@(\d[^_(]*).*")
 _PNPM_KEY = re.compile(r"  '?([^\s'][^']*?)'?:(?: \{\})?")
 
 
@@ -39,7 +40,7 @@ def parse(path: str, content: bytes) -> Iterable[Package]:
     if name.endswith(".json"):
         found = _npm(load_json(content))
     else:
-        lines = content.decode("utf-8", "replace").splitlines()
+        lines = chain(lock_files.lines(content), ("end:",))
         found = _yarn(lines) if name == "yarn.lock" else _pnpm(lines)
     for module, version in dict.fromkeys(found):
         yield Package(type="npm", name=module, version=version, locations=(path,), declared_only=True)
@@ -70,10 +71,10 @@ def _npm(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield name, version
 
 
-def _yarn(lines: list[str]) -> Iterator[tuple[str, str]]:
+def _yarn(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     """A key of specifiers for each module, then its version and, from Berry, what it was resolved to."""
     name = version = ""
-    for line in [*lines, "end:"]:
+    for line in lines:
         if line[:1] not in ("", " ", "#"):
             if name and version:
                 yield name, version
@@ -85,11 +86,11 @@ def _yarn(lines: list[str]) -> Iterator[tuple[str, str]]:
             name = found[1]
 
 
-def _pnpm(lines: list[str]) -> Iterator[tuple[str, str]]:
+def _pnpm(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     """The keys under ``packages``, without those that have ``dev: true``."""
     inside = False
     module: tuple[str, str] | None = None
-    for line in [*lines, "end:"]:
+    for line in lines:
         if line[:1] not in ("", " ", "#"):
             if module:
                 yield module

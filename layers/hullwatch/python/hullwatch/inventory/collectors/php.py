@@ -36,7 +36,7 @@ def parse(path: str, content: bytes) -> Iterable[Package]:
     """Every installed package. Versions go without the ``v`` of their tags, as in advisories."""
     try:
         document = _decoder.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(f"not what Composer writes: {error}") from None
     for item in document.packages if isinstance(document, _Composer2) else document:
         if not (isinstance(item.name, str) and isinstance(item.version, str)):

@@ -20,7 +20,7 @@ PATHS = ("**/Pipfile.lock", "**/poetry.lock", "**/uv.lock", "**/pdm.lock", "**/r
 MAX_BYTES = lock_files.MAX_BYTES
 
 _PIN = re.compile(
-    r"([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*==\s*([A-Za-z0-9][\w.!+-]*)\s*(?:[;#\\].*|--hash.*)?"
+    r"([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\]\s*)?==\s*([A-Za-z0-9][\w.!+-]*)\s*(?:[;#\\].*|--hash.*)?"
 )
 #: The groups that are not for development: Poetry's and PDM's.
 _MAIN = {"main", "default"}
@@ -33,7 +33,7 @@ def parse(path: str, content: bytes) -> Iterable[Package]:
         return
     name = path.rpartition("/")[2]
     if name == "requirements.txt":
-        found = _pins(content.decode("utf-8", "replace"))
+        found = _pins(lock_files.lines(content))
     elif name == "Pipfile.lock":
         found = _pipenv(load_json(content))
     else:
@@ -42,8 +42,8 @@ def parse(path: str, content: bytes) -> Iterable[Package]:
         yield Package(type="pypi", name=project, version=version, locations=(path,), declared_only=True)
 
 
-def _pins(lines: str) -> Iterator[tuple[str, str]]:
-    for line in lines.splitlines():
+def _pins(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
         if found := _PIN.fullmatch(line.strip()):
             yield found[1], found[2]
 

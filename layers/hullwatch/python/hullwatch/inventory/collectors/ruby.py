@@ -17,9 +17,9 @@ PATHS = ("**/specifications/*.gemspec", "**/specifications/default/*.gemspec")
 MAX_BYTES = 1 << 20
 
 _TEXT = r"""(?:Gem::Version\.new\(\s*)?["']([^"'\n]{1,200})["']"""
-_NAME = re.compile(rf"^\s*\w+\.name\s*=\s*{_TEXT}", re.MULTILINE)
-_VERSION = re.compile(rf"^\s*\w+\.version\s*=\s*{_TEXT}", re.MULTILINE)
-_LICENSES = re.compile(r"^\s*\w+\.licenses?\s*=\s*(.{1,1000})$", re.MULTILINE)
+_NAME = re.compile(rf"^[ \t]*\w+\.name\s*=\s*{_TEXT}", re.MULTILINE)
+_VERSION = re.compile(rf"^[ \t]*\w+\.version\s*=\s*{_TEXT}", re.MULTILINE)
+_LICENSES = re.compile(r"^[ \t]*\w+\.licenses?\s*=\s*(.{1,1000})$", re.MULTILINE)
 _QUOTED = re.compile(r"""["']([^"'\n]{1,120})["']""")
 #: The first comment: name, version, platform and directories.
 _STUB = re.compile(r"^# stub: (\S+) (\S+) \S+ ", re.MULTILINE)

@@ -23,7 +23,7 @@ def parse(path: str, content: bytes) -> Iterable[Package]:
         return
     section = ""
     seen: set[tuple[str, str]] = set()
-    for line in content.decode("utf-8", "replace").splitlines():
+    for line in lock_files.lines(content):
         if line and not line[0].isspace():
             section = line
         elif (

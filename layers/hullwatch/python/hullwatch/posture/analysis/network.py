@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-import yaml
-
+from hullwatch.errors import UserError
 from hullwatch.posture.analysis.pod_security import namespace_labels
 from hullwatch.posture.analysis.references import parse_reference
 from hullwatch.posture.model.account import LoadBalancer
@@ -23,7 +22,7 @@ from hullwatch.posture.model.network import (
     Service,
 )
 from hullwatch.posture.model.snapshot import Snapshot
-from hullwatch.posture.readers.documents import at
+from hullwatch.posture.readers.documents import at, embedded
 
 EXPOSURE_INPUTS = ("services", "ingresses.networking.k8s.io", "gateways.gateway.networking.k8s.io")
 IMDS = "169.254.169.254"
@@ -283,7 +282,7 @@ def _enforcers(snapshot: Snapshot) -> set[str]:
 
 def _enabled(configuration: str) -> bool:
     try:
-        values = yaml.load(configuration or "{}", Loader=yaml.CSafeLoader)
-    except yaml.YAMLError:
+        values = embedded(configuration, "configurationValues")
+    except UserError:
         return False
     return str(at(values, "enableNetworkPolicy")).lower() == "true"

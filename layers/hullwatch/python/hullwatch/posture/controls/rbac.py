@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from typing import ClassVar
 
 import msgspec
-import yaml
 
+from hullwatch.errors import UserError
 from hullwatch.posture.analysis.pod_security import level_of, namespace_labels
 from hullwatch.posture.analysis.rbac import (
     BINDINGS,
@@ -32,7 +32,7 @@ from hullwatch.posture.engine import Outcome, Severity, Unknown, Violation, cont
 from hullwatch.posture.model.kubernetes import ConfigMap, ServiceAccount
 from hullwatch.posture.model.rbac import Binding
 from hullwatch.posture.model.snapshot import Resource, Snapshot
-from hullwatch.posture.readers.documents import mappings, text
+from hullwatch.posture.readers.documents import embedded, mappings, text
 
 _PUBLIC = "system:public-info-viewer"
 _DISCOVERY = frozenset(
@@ -176,13 +176,13 @@ class Mapping:
             if (item.namespace, item.name) == ("kube-system", "aws-auth"):
                 try:
                     yield cls(item.resource, tuple(_aws_auth_entries(item)), "")
-                except yaml.YAMLError:
+                except UserError:
                     yield cls(item.resource, (), "aws-auth does not hold YAML")
 
 
 def _aws_auth_entries(config: ConfigMap) -> Iterator[AwsAuth]:
     for key, name in (("mapRoles", "rolearn"), ("mapUsers", "userarn")):
-        entries = yaml.load(config.data.get(key, "[]"), Loader=yaml.CSafeLoader)
+        entries = embedded(config.data.get(key, "[]"), key)
         for index, item in enumerate(mappings(entries)):
             groups = item.get("groups")
             yield AwsAuth(

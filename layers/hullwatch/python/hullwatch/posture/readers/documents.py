@@ -23,9 +23,18 @@ class _Loader(yaml.CSafeLoader):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self._merged = 0
+        self._merged = self._depth = 0
         #: Mappings of the document at hand that were flattened.
         self.flat: dict[int, yaml.MappingNode] = {}
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        """Called before every node: the composer calls itself in C, where nothing else ends it."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise RecursionError
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         """Resolve merge keys, which multiply as aliases do before anything can count the result."""
@@ -76,11 +85,20 @@ def parse_with_lines(content: bytes, name: str) -> list[tuple[int, Document]]:
     ]
 
 
+def embedded(text: str, name: str) -> Any:
+    """The value of a text that a field of an object holds as YAML or JSON, within the same limits.
+
+    Raises :class:`~hullwatch.errors.UserError` when it is neither, or too large.
+    """
+    loaded = _load(text, name)
+    return pruned(loaded[0][1], name) if loaded else None
+
+
 def _load(text: str, name: str) -> list[tuple[int, Any]]:
     if text.lstrip()[:1] in ("{", "["):
         try:
             return [(1, msgspec.json.decode(text))]
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             pass  # flow style YAML, or several JSON documents
     try:
         return list(_yaml(text))
