@@ -164,3 +164,41 @@ def test_a_package_of_bitnami() -> None:
     """BIT-activemq-2020-11998: introduced and last_affected 5.15.12."""
     assert "CVE-2020-11998" in lookup("pkg:bitnami/activemq@5.15.12")
     assert "CVE-2020-11998" not in lookup("pkg:bitnami/activemq@5.15.13")
+
+
+#: A program as signatures name it, a vulnerability, its fix on the installed branch, and the record.
+PROGRAMS = [
+    ("python@3.11.6", "CVE-2024-9287", "3.11.11", "BIT-python-2024-9287"),
+    ("node@20.9.0", "CVE-2024-36138", "20.15.1", "BIT-node-2024-36138"),
+    ("postgresql@16.1", "CVE-2024-7348", "16.4.0", "BIT-postgresql-2024-7348"),
+    ("redis@7.0.14", "CVE-2024-31449", "7.2.8", "BIT-redis-2024-31449"),
+    ("httpd@2.4.57", "CVE-2024-43204", "2.4.64", "BIT-apache-2024-43204"),
+    ("go@1.22rc1", "CVE-2024-34156", "1.22.7", "BIT-golang-2024-34156"),
+    ("nginx@1.25.3", "CVE-2026-42945", "1.30.1", "BIT-nginx-2026-42945"),
+    ("openjdk@1.8.0_392", "CVE-2024-47778", "8.0.451", "BIT-java-2024-47778"),
+]
+
+
+@pytest.mark.parametrize(("program", "cve", "fixed", "record"), PROGRAMS)
+def test_a_program_without_a_package_manager(program: str, cve: str, fixed: str, record: str) -> None:
+    match = lookup(f"pkg:generic/{program}")[cve]
+    assert match.fixed == fixed
+    assert record in {statement.advisory for statement in match.statements}
+
+
+@pytest.mark.parametrize(
+    ("program", "cve"),
+    [
+        ("python@3.11.11", "CVE-2024-9287"),
+        ("postgresql@16.4", "CVE-2024-7348"),
+        ("httpd@2.4.64", "CVE-2024-43204"),
+        ("openjdk@1.8.0_452", "CVE-2024-47778"),
+        ("openjdk@17.0.9", "CVE-2024-47778"),
+    ],
+)
+def test_a_program_that_is_fixed_or_was_never_affected(program: str, cve: str) -> None:
+    assert cve not in lookup(f"pkg:generic/{program}")
+
+
+def test_a_program_that_no_feed_names_has_no_answer() -> None:
+    assert lookup("pkg:generic/openssl@1.1.1k") == {}

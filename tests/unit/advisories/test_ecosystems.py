@@ -36,6 +36,8 @@ def test_shards_are_named_safely(ecosystem: str, shard: str) -> None:
         ("Maven", "org.Example:Artifact", "org.Example:Artifact"),
         ("Go", "github.com/Azure/x/v2", "github.com/Azure/x/v2"),
         ("RubyGems", "Rails", "Rails"),
+        ("Bitnami", "WordPress", "wordpress"),
+        ("Bitnami", "httpd", "apache"),
     ],
 )
 def test_names_in_normal_form(ecosystem: str, name: str, expected: str) -> None:

@@ -3,6 +3,8 @@ from typing import Any
 import pytest
 from packageurl import PackageURL
 
+from hullwatch.inventory.binaries import SIGNATURES
+from hullwatch.inventory.distributions import PROGRAMS
 from hullwatch.inventory.ecosystems import distribution_ecosystem, ecosystem_of, with_names
 from hullwatch.inventory.package import OsRelease, Package
 
@@ -87,6 +89,7 @@ AMAZON = OsRelease(id="amzn", version_id="2023")
         (Package(type="pypi", name="Ruamel_Yaml", version="1"), DEBIAN, "pkg:pypi/ruamel-yaml@1"),
         (Package(type="npm", name="@scope/x", version="1"), DEBIAN, "pkg:npm/%40scope/x@1"),
         (Package(type="npm", name="JSONStream", version="1"), DEBIAN, "pkg:npm/JSONStream@1"),
+        (Package(type="generic", name="httpd", version="2.4.57"), DEBIAN, "pkg:generic/httpd@2.4.57"),
     ],
 )
 def test_package_urls(package: Package, os: OsRelease, expected: str) -> None:
@@ -100,3 +103,17 @@ def test_package_urls(package: Package, os: OsRelease, expected: str) -> None:
 )
 def test_ecosystems(package_type: str, expected: str) -> None:
     assert ecosystem_of(Package(type=package_type, name="x", version="1"), DEBIAN) == expected
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_have_bitnamis_advisories(name: str) -> None:
+    assert ecosystem_of(Package(type="generic", name=name, version="1"), DEBIAN) == "Bitnami"
+
+
+def test_a_program_that_bitnami_does_not_know_has_no_ecosystem() -> None:
+    assert ecosystem_of(Package(type="generic", name="openssl", version="3.0.12"), DEBIAN) == ""
+
+
+def test_every_program_with_advisories_is_found_by_something() -> None:
+    runtimes = {"go", "openjdk"}
+    assert set(PROGRAMS) <= {signature.name for signature in SIGNATURES} | runtimes

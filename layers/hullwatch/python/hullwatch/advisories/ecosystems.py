@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from hullwatch.inventory.distributions import PROGRAMS
+from hullwatch.inventory.ecosystems import language_ecosystem
+
 #: Whether a distribution's advisories name source or binary packages; language packages have but one name.
 Key = Literal["source", "binary"]
 
@@ -48,26 +51,9 @@ _ONLY_FIXED = frozenset(
 )
 _UNRELEASED = frozenset({"Bottlerocket", "Chainguard", "Wolfi"})
 
-_PURL_TYPES = {
-    "cargo": "crates.io",
-    "composer": "Packagist",
-    "conan": "ConanCenter",
-    "cran": "CRAN",
-    "gem": "RubyGems",
-    "github": "GitHub Actions",
-    "golang": "Go",
-    "hackage": "Hackage",
-    "hex": "Hex",
-    "maven": "Maven",
-    "npm": "npm",
-    "nuget": "NuGet",
-    "pub": "Pub",
-    "pypi": "PyPI",
-    "swift": "SwiftURL",
-    "bitnami": "Bitnami",
-}
+_PURL_TYPES = {"bitnami": "Bitnami", "github": "GitHub Actions", "hackage": "Hackage"}
 
-_CASE_INSENSITIVE = frozenset({"Packagist", "NuGet", "GitHub Actions", "SwiftURL", "Bitnami"})
+_CASE_INSENSITIVE = frozenset({"Packagist", "NuGet", "GitHub Actions", "SwiftURL"})
 _PEP503 = re.compile(r"[-_.]+")
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9.]+")
 
@@ -136,16 +122,20 @@ def normal_name(ecosystem: str, name: str) -> str:
     """The name under which advisories are filed.
 
     PyPI as PEP 503 says; Packagist, NuGet and a few others without case; everything else as it is spelled
-    (npm with its scope, Maven as ``group:artifact``, Go with its major version suffix).
+    (npm with its scope, Maven as ``group:artifact``, Go with its major version suffix). Programs of type
+    ``generic`` as Bitnami calls them.
     """
     kind = family(ecosystem)
     if kind == "PyPI":
         return _PEP503.sub("-", name).lower()
+    if kind == "Bitnami":
+        return PROGRAMS.get(name, name.lower())
     if kind in _CASE_INSENSITIVE:
         return name.lower()
     return name
 
 
-def of_purl_type(purl_type: str) -> str:
-    """The ecosystem of a language's purl type; empty for distributions and for types without advisories."""
-    return _PURL_TYPES.get(purl_type, "")
+def of_purl(purl_type: str, name: str) -> str:
+    """The ecosystem of a package of a language, or of a program; empty when it is a distribution's, or has
+    no advisories."""
+    return _PURL_TYPES.get(purl_type) or language_ecosystem(purl_type, name)

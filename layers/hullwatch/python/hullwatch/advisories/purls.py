@@ -57,7 +57,7 @@ def package_of(purl: str, *, versioned: bool = True) -> Package:
             type=parsed.type,
             name=_name(parsed.type, namespace, parsed.name),
             version=parsed.version or "",
-            ecosystem=ecosystems.of_purl_type(parsed.type),
+            ecosystem=ecosystems.of_purl(parsed.type, parsed.name),
             purl=purl,
         )
     qualifiers = parsed.qualifiers if isinstance(parsed.qualifiers, dict) else {}

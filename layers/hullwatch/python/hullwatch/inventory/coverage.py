@@ -10,10 +10,11 @@ from collections.abc import Iterable
 
 from hullwatch.inventory.binaries import SIGNATURES
 from hullwatch.inventory.dispatch import all_collectors, program_collectors
-from hullwatch.inventory.distributions import DISTRIBUTIONS, LANGUAGES
+from hullwatch.inventory.distributions import DISTRIBUTIONS, LANGUAGES, PROGRAMS
 from hullwatch.inventory.ecosystems import DISTRIBUTION_TYPES
 from hullwatch.inventory.records import Collector, ProgramCollector
 
+_ECOSYSTEMS = LANGUAGES | {"generic": "Bitnami, for some"}
 _HEADER = """# Coverage
 
 Generated from the collectors by `make docs`, and held to them by a test.
@@ -47,11 +48,17 @@ def page() -> str:
             "## Well-known programs",
             "",
             "Looked for in the executables and shared libraries of these names, a release behind the name",
-            "aside. Packages are of type `generic`.",
+            "aside. Packages are of type `generic`. Their advisories, and those of language runtimes, are",
+            "Bitnami's, which speak of the branches that Bitnami ships: a fix in any other is not known to",
+            "them. Pre-releases of a branch are in no range that begins with its release. Those of Java are",
+            "Oracle's, JavaFX included.",
             "",
-            "| Package | Files |",
-            "|---|---|",
-            *(_row([_code([name]), _code(files)]) for name, files in _well_known()),
+            "| Package | Files | In Bitnami's advisories |",
+            "|---|---|---|",
+            *(
+                _row([_code([name]), _code(files), PROGRAMS.get(name, "none")])
+                for name, files in _well_known()
+            ),
             "",
             "## Distributions",
             "",
@@ -95,7 +102,8 @@ def package_types(collector: Collector | ProgramCollector) -> list[str]:
 def _cells(collector: Collector | ProgramCollector) -> list[str]:
     types = package_types(collector)
     ecosystems = (
-        "of the distribution" if name in DISTRIBUTION_TYPES else LANGUAGES.get(name, "none") for name in types
+        "of the distribution" if name in DISTRIBUTION_TYPES else _ECOSYSTEMS.get(name, "none")
+        for name in types
     )
     return [
         collector.NAME,

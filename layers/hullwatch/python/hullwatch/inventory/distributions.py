@@ -72,6 +72,24 @@ DEBIAN_RELEASES: dict[str, str] = {
     "forky": "14",
 }
 
+#: Programs of type ``generic`` of which Bitnami's advisories speak by upstream's versions: their names there.
+PROGRAMS: dict[str, str] = {
+    "go": "golang",
+    "haproxy": "haproxy",
+    "httpd": "apache",
+    "mariadb": "mariadb",
+    "nginx": "nginx",
+    "node": "node",
+    "openjdk": "java",
+    "openresty": "openresty",
+    "php": "php",
+    "postgresql": "postgresql",
+    "python": "python",
+    "redis": "redis",
+    "ruby": "ruby",
+    "valkey": "valkey",
+}
+
 #: Language packages: purl type to ecosystem. These have no release.
 LANGUAGES: dict[str, str] = {
     "cargo": "crates.io",

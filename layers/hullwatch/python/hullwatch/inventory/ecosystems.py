@@ -7,7 +7,13 @@ from collections.abc import Iterable
 
 import msgspec
 
-from hullwatch.inventory.distributions import DEBIAN_RELEASES, DISTRIBUTIONS, LANGUAGES, ReleaseStyle
+from hullwatch.inventory.distributions import (
+    DEBIAN_RELEASES,
+    DISTRIBUTIONS,
+    LANGUAGES,
+    PROGRAMS,
+    ReleaseStyle,
+)
 from hullwatch.inventory.package import OsRelease, Package
 
 #: Package formats of distributions; everything else belongs to a language.
@@ -23,7 +29,14 @@ def ecosystem_of(package: Package, os: OsRelease) -> str:
     """OSV's spelling (``PyPI``, ``Debian:12``, ``Ubuntu:22.04:LTS``); empty when none is known."""
     if package.type in DISTRIBUTION_TYPES:
         return distribution_ecosystem(os)
-    return LANGUAGES.get(package.type, "")
+    return language_ecosystem(package.type, package.name)
+
+
+def language_ecosystem(purl_type: str, name: str) -> str:
+    """The ecosystem of anything that no distribution packages; empty when none is known."""
+    if purl_type == "generic":
+        return "Bitnami" if name in PROGRAMS else ""
+    return LANGUAGES.get(purl_type, "")
 
 
 def distribution_ecosystem(os: OsRelease) -> str:

@@ -26,7 +26,7 @@ KeyFunction = Callable[[str], bytes]
 #: Scheme -> module of this package and the key function in it. A module is loaded when it is first needed.
 _FUNCTIONS: dict[str, tuple[str, str]] = {
     "apk": ("apk", "key"),
-    "bitnami": ("semver", "key"),
+    "bitnami": ("bitnami", "key"),
     "cargo": ("semver", "key"),
     "composer": ("composer", "key"),
     "conan": ("conan", "key"),

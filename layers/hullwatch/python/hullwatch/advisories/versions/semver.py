@@ -1,4 +1,4 @@
-"""Semantic Versioning 2.0.0, section 11: npm, crates.io, Hex, Swift, Bitnami and whoever else says so.
+"""Semantic Versioning 2.0.0, section 11: npm, crates.io, Hex, Swift and whoever else says so.
 
 Read as loosely as node-semver's loose mode: a leading ``v`` or ``=``, missing minor and patch (zero), a
 pre-release without its hyphen (``1.2.3beta``). More than three numbers are compared as numbers too. What
