@@ -46,6 +46,7 @@ EMPTY_JSON = b"{}"
 class File:
     content: bytes | str = b""
     mode: int = 0o644
+    capabilities: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ def tar_of(
                 case File():
                     content = entry.content.encode() if isinstance(entry.content, str) else entry.content
                     info.mode = entry.mode
+                    if entry.capabilities:
+                        info.pax_headers = {"SCHILY.xattr.security.capability": entry.capabilities}
                 case Symlink():
                     info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.target, 0o777
                 case Hardlink():

@@ -13,7 +13,8 @@ from fakes.sarif_contract import SARIF
 from hullwatch.findings.report import LookupReport, ScanReport, lookup_report, scan_report
 from hullwatch.findings.sarif import to_sarif
 from hullwatch.findings.standalone import findings_of_image
-from hullwatch.inventory.image_facts import BaseImage, ImageFacts
+from hullwatch.inventory.image_facts import BaseImage, FileFacts, ImageFacts
+from hullwatch.inventory.layer_index import Paths
 from hullwatch.inventory.package import Inventory, OsRelease, Package, Problem
 from hullwatch.posture.engine import Result, Violation
 from hullwatch.posture.model.snapshot import Resource
@@ -40,6 +41,7 @@ FACTS = ImageFacts(
     uncompressed_bytes=2500,
     created="2024-05-01T12:00:00Z",
     base=BaseImage(source="history", layers=1),
+    files=FileFacts(setuid=Paths(named=("bin/su",), total=3), world_writable=Paths(total=2)),
 )
 CONTROLS = [
     Result(
@@ -87,6 +89,7 @@ def test_the_report_has_the_documented_shape() -> None:
         "uncompressed_bytes": 2500,
         "user": None,
         "base": {"source": "history", "name": None, "digest": None, "layers": 1},
+        "files": {"setuid": 3, "setgid": 0, "world_writable": 2, "capabilities": 0},
     }
     assert document["packages"][0] == {
         "purl": "pkg:pypi/django@4.2.1",

@@ -1,10 +1,14 @@
-"""Sizes, and what an image was built on."""
+"""Sizes, files with rights of their own, and what an image was built on."""
 
+import io
+
+import msgspec
 import pytest
 
+from fakes.images import Directory, FakeLayer, File, layer
 from hullwatch.images.image import Descriptor, HistoryEntry, Image, ImageConfig, Layer, Platform
-from hullwatch.inventory.image_facts import BaseImage, image_facts
-from hullwatch.inventory.layer_index import LayerIndex
+from hullwatch.inventory.image_facts import BaseImage, FileFacts, file_facts, image_facts
+from hullwatch.inventory.layer_index import LayerIndex, Paths, index_layer
 
 LABELS = {
     "org.opencontainers.image.base.name": "debian:12",
@@ -73,3 +77,57 @@ def test_sizes_are_those_of_all_layers() -> None:
     facts = image_facts(image(), [index("1"), index("2"), index("3")])
     assert (facts.layers, facts.compressed_bytes, facts.uncompressed_bytes) == (3, 30, 75)
     assert (facts.platform, facts.created) == ("linux/amd64", "2024-05-01T12:00:00Z")
+
+
+def layers(*fakes: FakeLayer) -> list[LayerIndex]:
+    return [
+        index_layer(
+            io.BytesIO(fake.blob),
+            Layer(
+                descriptor=Descriptor(digest=fake.digest, size=len(fake.blob), media_type=""),
+                diff_id=fake.diff_id,
+            ),
+        )
+        for fake in fakes
+    ]
+
+
+LOWER = layer(
+    {
+        "bin/su": File(b"", mode=0o4755),
+        "bin/wall": File(b"", mode=0o2755),
+        "bin/both": File(b"", mode=0o6755),
+        "bin/ping": File(b"", mode=0o755, capabilities="x"),
+        "srv/open": File(b"", mode=0o666),
+        "srv/drop": Directory(mode=0o777),
+        "tmp": Directory(mode=0o1777),
+    }
+)
+
+
+def test_files_are_those_of_the_image_not_of_its_layers() -> None:
+    upper = layer(
+        {
+            "bin/both": File(b"", mode=0o2755),
+            "srv/drop": Directory(mode=0o755),
+            "srv/new": File(b"", mode=0o602),
+        },
+        whiteouts=["bin/su", "bin/ping"],
+    )
+    assert file_facts(layers(LOWER)) == FileFacts(
+        setuid=Paths(named=("bin/both", "bin/su"), total=2),
+        setgid=Paths(named=("bin/both", "bin/wall"), total=2),
+        world_writable=Paths(named=("srv/drop", "srv/open"), total=2),
+        capabilities=Paths(named=("bin/ping",), total=1),
+    )
+    assert file_facts(layers(LOWER, upper)) == FileFacts(
+        setgid=Paths(named=("bin/both", "bin/wall"), total=2),
+        world_writable=Paths(named=("srv/new", "srv/open"), total=2),
+        setuid=Paths(),
+    )
+
+
+def test_files_beyond_what_a_layer_names_count_as_still_there() -> None:
+    lower = msgspec.structs.replace(index("1"), setuid=Paths(named=("a",), total=5))
+    upper = msgspec.structs.replace(index("2"), whiteouts=("a",))
+    assert file_facts([lower, upper]).setuid == Paths(total=4)

@@ -65,7 +65,7 @@ def read_image(
     )
     inventory = msgspec.structs.replace(inventory, problems=inventory.problems + foreign)
     facts = image_facts(image, indexes)
-    built = built_image(image, inventory, indexes)
+    built = built_image(image, inventory, indexes, files=facts.files)
     return Reading(image=image, inventory=inventory, facts=facts, built=built, seconds=seconds)
 
 

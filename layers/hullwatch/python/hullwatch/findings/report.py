@@ -42,6 +42,15 @@ class Base(_Model):
     layers: int | None = Field(default=None, description="How many of the lowest layers are the base's.")
 
 
+class FileCounts(_Model):
+    """How many files of the image, as it is run, have a property that others may use."""
+
+    setuid: int = Field(description="Run as their owner, whoever starts them.")
+    setgid: int = Field(description="Run as their group.")
+    world_writable: int = Field(description="Anybody may write to; directories without sticky bit included.")
+    capabilities: int = Field(description="Have Linux capabilities of their own.")
+
+
 class ImageSummary(_Model):
     """The image that was scanned."""
 
@@ -55,6 +64,9 @@ class ImageSummary(_Model):
     uncompressed_bytes: int = Field(description="Bytes of all layers, unpacked as archives.")
     user: str | None = Field(default=None, description="Whom it runs as; null is root.")
     base: Base | None = Field(default=None, description="Null when nothing says what it was built on.")
+    files: FileCounts = Field(
+        description="After whiteouts and replaced files; past a thousand of a kind in one layer, at most."
+    )
 
 
 class PackageEntry(_Model):
@@ -209,6 +221,12 @@ def scan_report(
             uncompressed_bytes=facts.uncompressed_bytes,
             user=facts.config.user or None,
             base=_base(facts.base),
+            files=FileCounts(
+                setuid=facts.files.setuid.total,
+                setgid=facts.files.setgid.total,
+                world_writable=facts.files.world_writable.total,
+                capabilities=facts.files.capabilities.total,
+            ),
         ),
         packages=[_package(package) for package in sorted(inventory.packages, key=_package_order)],
         vulnerabilities=[_vulnerability(match) for match in sorted(matches, key=_match_order)],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from hullwatch.images.image import HistoryEntry, Image, ImageConfig
-from hullwatch.inventory.layer_index import LayerIndex
+from hullwatch.inventory.layer_index import LayerIndex, Paths
+from hullwatch.inventory.overlay import remaining
 
 #: OCI image specification, annotations.md, "Pre-Defined Annotation Keys"; builders set them as labels, too.
 _BASE_NAME = "org.opencontainers.image.base.name"
@@ -29,6 +30,20 @@ class BaseImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     layers: int = 0
 
 
+class FileFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Files of an image, after whiteouts and replaced files, that give rights to whoever runs or finds them.
+
+    A layer names a thousand of each kind. What it only counts is counted as still there.
+    """
+
+    setuid: Paths = Paths()
+    setgid: Paths = Paths()
+    #: Files, and directories without the sticky bit.
+    world_writable: Paths = Paths()
+    #: Files with Linux capabilities.
+    capabilities: Paths = Paths()
+
+
 class ImageFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One image as a whole. Sizes in bytes, over all layers that were read."""
 
@@ -41,6 +56,7 @@ class ImageFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created: str = ""
     base: BaseImage | None = None
     config: ImageConfig = ImageConfig()
+    files: FileFacts = FileFacts()
 
 
 def image_facts(
@@ -59,7 +75,24 @@ def image_facts(
         created=image.config.created,
         base=base_image(image, known or {}),
         config=image.config,
+        files=file_facts(indexes),
     )
+
+
+def file_facts(indexes: Sequence[LayerIndex]) -> FileFacts:
+    """The files of an image that have a property, from the indexes of its layers, lowest first."""
+    return FileFacts(
+        setuid=_of_image(indexes, lambda index: index.setuid),
+        setgid=_of_image(indexes, lambda index: index.setgid),
+        world_writable=_of_image(indexes, lambda index: index.world_writable),
+        capabilities=_of_image(indexes, lambda index: index.capabilities),
+    )
+
+
+def _of_image(indexes: Sequence[LayerIndex], of_layer: Callable[[LayerIndex], Paths]) -> Paths:
+    left = remaining(indexes, lambda index: of_layer(index).named)
+    unnamed = sum(of_layer(index).total - len(of_layer(index).named) for index in indexes)
+    return Paths(named=left, total=len(left) + unnamed)
 
 
 def base_image(image: Image, known: Mapping[str, Sequence[str]]) -> BaseImage | None:

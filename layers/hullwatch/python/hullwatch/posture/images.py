@@ -7,6 +7,7 @@ from datetime import datetime
 
 from hullwatch.images.image import Image
 from hullwatch.inventory.ecosystems import DISTRIBUTION_TYPES
+from hullwatch.inventory.image_facts import FileFacts, file_facts
 from hullwatch.inventory.layer_index import LayerIndex
 from hullwatch.inventory.lifecycles import end_of_life
 from hullwatch.inventory.overlay import named, remaining
@@ -32,13 +33,16 @@ def built_image(
     inventory: Inventory,
     layers: Sequence[LayerIndex],
     *,
+    files: FileFacts | None = None,
     repository: str = "",
     pushed_at: str = "",
 ) -> BuiltImage:
     """What is known of an image from its configuration, its inventory and its layers, lowest first.
 
-    ``repository`` and ``pushed_at`` (ISO 8601) as the registry says, where one was asked.
+    ``files`` where they were gathered already; ``repository`` and ``pushed_at`` (ISO 8601) as the registry
+    says, where one was asked.
     """
+    files = files or file_facts(layers)
     return BuiltImage(
         digest=image.digest,
         repository=repository,
@@ -49,7 +53,7 @@ def built_image(
         os_end_of_life=end_of_life(inventory.os),
         os_packages=sum(package.type in DISTRIBUTION_TYPES for package in inventory.packages),
         tools=remaining(layers, lambda layer: named(layer, _TOOLS)),
-        setid_files=remaining(layers, lambda layer: (*layer.setuid.named, *layer.setgid.named)),
+        setid_files=tuple(sorted({*files.setuid.named, *files.setgid.named})),
     )
 
 
