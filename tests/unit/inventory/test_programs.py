@@ -86,6 +86,42 @@ def test_the_standard_library_is_of_the_toolchains_version(version: str, expecte
     assert found(content).get("stdlib") == expected
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("-X main.version=1.2.3", "v1.2.3"),
+        ('"-s -w -X main.Version=v1.2.3"', "v1.2.3"),
+        ("\"-w -X 'example.org/app/pkg/version/app.ver=0.56.0'\"", "v0.56.0"),
+        ('"-X=\\"main.version=1.2.3-rc.1+build\\" -X main.commit=0.9.9"', "v1.2.3-rc.1+build"),
+        # A command of the module, a package for it, any other.
+        ('"-X main.version=1.0.0 -X example.org/app/cmd/app.Version=2.0.0"', "v2.0.0"),
+        ('"-X github.com/lib/x.Version=1.0.0 -X example.org/app/version.Version=2.0.0"', "v2.0.0"),
+        ('"-X main.version=1.0.0 -X example.org/app/version.Version=v1.0.0"', "v1.0.0"),
+        ('"-X main.version=1.0.0 -X example.org/app/version.Version=2.0.0"', None),
+        ("-X main.version=dev", None),
+        ("-X main.goVersion=1.21.0", None),
+        ("-s", None),
+    ],
+)
+def test_a_program_from_a_working_directory_has_the_version_of_its_linker(
+    flags: str, expected: str | None
+) -> None:
+    modules = module_list(
+        "mod\texample.org/app\t(devel)\t",
+        "dep\texample.org/lib\t(devel)\t",
+        "build\t-compiler=gc",
+        f"build\t-ldflags={flags}",
+    )
+    versions = found(elf((READ, go_build_info("go1.21.6", modules) + bytes(300))))
+    assert versions.get("example.org/app") == expected
+    assert "example.org/lib" not in versions
+
+
+def test_the_version_of_a_module_says_more_than_the_linker() -> None:
+    modules = module_list("mod\texample.org/app\tv1.0.0\t", "build\t-ldflags=-X main.version=2.0.0")
+    assert found(elf((READ, go_build_info("go1.21.6", modules) + bytes(300))))["example.org/app"] == "v1.0.0"
+
+
 def test_gos_own_tools_hold_the_mark_as_a_constant() -> None:
     constant = b"some text " + MARK + b" more text, and " + LIST_BEGIN + b"\xf92C1"
     content = elf((READ, bytes(64) + constant + bytes(400)), (WRITE, go_build_info("go1.19.8", b"")))

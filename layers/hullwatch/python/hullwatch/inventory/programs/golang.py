@@ -14,7 +14,7 @@ from hullwatch.inventory.package import Package
 from hullwatch.inventory.records import Unreadable
 
 NAME = "go"
-VERSION = 1
+VERSION = 2
 _BUILD_INFO = b"\xff Go buildinf:"
 _LIST_BEGIN = bytes.fromhex("3077af0c9274080241e1c107e6d618e6")
 _LIST_END = bytes.fromhex("f932433186182072008242104116d8f2")
@@ -27,6 +27,10 @@ _INLINE = 2
 _HEADER = 32
 _MAX_VARINT = 5
 _VERSION = re.compile(rb"(?:go\d+\.\d+|devel )")
+#: A variable that the linker sets to a version: its package and the value.
+_LINKED = re.compile(r"""-X[ =]["'\\]*([\w./~-]+)\.(?:version|ver)=(v?\d+\.\d+[\w.+-]*)""", re.IGNORECASE)
+#: Last names of the packages whose version is the program's.
+_OWN = frozenset({"cmd", "common", "main", "version"})
 _TOOLCHAIN = re.compile(r"go(\d+(?:\.\d+)*)(?:(beta|rc)(\d+))?")
 
 
@@ -72,7 +76,8 @@ def _toolchain(version: str) -> str:
 def _modules(path: str, listed: bytes) -> Iterator[Package]:
     """The lines ``mod`` (the program's own), ``dep``, and ``=>`` (what replaces the one before)."""
     module: tuple[str, str] | None = None
-    for line in listed.decode("utf-8", "replace").split("\n"):
+    lines = listed.decode("utf-8", "replace").split("\n")
+    for line in lines:
         kind, *fields = line.split("\t")
         if kind == "=>" and len(fields) > 1:
             # A directory in place of a module has no version.
@@ -81,8 +86,25 @@ def _modules(path: str, listed: bytes) -> Iterator[Package]:
         if module and (package := _package(path, *module)):
             yield package
         module = (fields[0], fields[1]) if kind in ("mod", "dep") and len(fields) > 1 else None
+        if kind == "mod" and module and module[1] == "(devel)":
+            flags = next((flags for flags in lines if flags.startswith("build\t-ldflags=")), "")
+            module = (module[0], _linked_version(module[0], flags) or module[1])
     if module and (package := _package(path, *module)):
         yield package
+
+
+def _linked_version(module: str, flags: str) -> str:
+    """The version that the linker was told to write into the program; empty when there are several.
+
+    Variables of the module's own commands say it before those of packages named for it, and these before any.
+    """
+    ranked: dict[int, set[str]] = {}
+    for package, value in _LINKED.findall(flags):
+        is_own = package.rpartition("/")[2].partition(".")[0].lower() in _OWN
+        rank = 0 if package.startswith(f"{module}/cmd/") else 1 if is_own else 2
+        ranked.setdefault(rank, set()).add("v" + value.lstrip("vV"))
+    best = ranked[min(ranked)] if ranked else set()
+    return best.pop() if len(best) == 1 else ""
 
 
 def _package(path: str, name: str, version: str) -> Package | None:
