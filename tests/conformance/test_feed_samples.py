@@ -46,6 +46,8 @@ DOCUMENTS = [
     ("oracle", "oracle/mock_ksplice_data", ELSA, 0, 1),
     ("photon", "photon/cve_data_photon4.0.json", "photon/4.0/cve_data.json", 6, 7),
     ("redhat", "redhat/vex/v2/vex-archive.tar.zst", "redhat/csaf_vex.tar.zst", 4, 5),
+    # One of two CVEs is in no release of Ubuntu's; a notice beside them is not read.
+    ("ubuntu", "ubuntu/vex/vex-all.tar.xz", "ubuntu/vex-all.tar.xz", 1, 2),
 ]
 
 
@@ -70,6 +72,16 @@ def test_a_real_document_is_read_whole(
 def test_a_damaged_document_is_refused(tmp_path: Path, feed: str, sample: str, document: str) -> None:
     with pytest.raises(FeedInvalid):
         read(tmp_path, feed, sample, document)
+
+
+def test_ubuntus_states_are_those_of_the_document(tmp_path: Path) -> None:
+    # CVE-2025-0167 in curl: the code is in none of the ESM pockets up to 20.04; to be fixed from 22.04 on.
+    found, _ = read(tmp_path, "ubuntu", "ubuntu/vex/vex-all.tar.xz", "ubuntu/vex-all.tar.xz")
+    (curl,) = (record for record in found if isinstance(record, Advisory))
+    assert {(entry.ecosystem, entry.name): entry.status for entry in curl.affected} == {
+        **{(f"Ubuntu:{r}", "curl"): "not_affected" for r in ("14.04", "16.04", "18.04", "20.04")},
+        **{(f"Ubuntu:{r}", "curl"): "affected" for r in ("22.04", "24.04", "24.10")},
+    }
 
 
 def test_red_hats_states_are_those_of_the_file(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ class _Ecosystem:
         said: dict[int, list[Rule]] = {}
         cleared: set[int] = set()
         for rule in comparable:
-            holds = _holds(rule, key)
+            holds = _is_state(rule) or _holds(rule, key)
             if rule.status == "not_affected":
                 cleared.update(rule.vulnerabilities if holds else ())
                 continue
@@ -245,6 +245,7 @@ class _Ecosystem:
             verdict
             for number, matched in hits.items()
             if number not in cleared
+            and not _contradicted(matched, said[number])
             and (verdict := self._verdict(number, key, matched, said[number])) is not None
         ]
         return tuple(sorted(verdicts, key=lambda verdict: verdict.vulnerability.id))
@@ -314,6 +315,16 @@ def _holds(rule: Rule, key: Key) -> bool:
     return key in rule.versions
 
 
+def _is_state(rule: Rule) -> bool:
+    """Whether the rule names no versions."""
+    return not rule.intervals and not rule.versions
+
+
+def _contradicted(matched: list[Rule], said: list[Rule]) -> bool:
+    """Whether only states hold, although versions are named: then the installed one is none of them."""
+    return all(_is_state(rule) for rule in matched) and not all(_is_state(rule) for rule in said)
+
+
 def _same_module(rule: str, installed: str) -> bool:
     """Whether a modular build is compared inside its own module and stream, and a plain one outside.
 
@@ -350,7 +361,10 @@ def _open_at(intervals: tuple[Interval, ...], key: Key) -> bool:
 
 
 def _status(matched: list[Rule]) -> Status:
-    """The status of a vulnerability without a fix, from the rules that hold."""
+    """The status of a vulnerability without a fix, from the rules that hold.
+
+    A state was published to tell what versions alone do not, so it counts for more than a plain "affected".
+    """
     order: tuple[Status, ...] = (
         "fixed_in_pro",
         "will_not_fix",
@@ -358,7 +372,8 @@ def _status(matched: list[Rule]) -> Status:
         "affected",
         "under_investigation",
     )
-    spoken = {rule.status for rule in matched}
+    states = [rule for rule in matched if _is_state(rule) or rule.status == "fixed_in_pro"]
+    spoken = {rule.status for rule in states or matched}
     return next((status for status in order if status in spoken), "affected")
 
 

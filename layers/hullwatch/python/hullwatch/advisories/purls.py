@@ -6,7 +6,7 @@ import re
 
 from hullwatch.advisories import ecosystems
 from hullwatch.errors import UserError
-from hullwatch.inventory.distributions import DEBIAN_RELEASES, DISTRIBUTIONS
+from hullwatch.inventory.distributions import DEBIAN_RELEASES, DISTRIBUTIONS, UBUNTU_RELEASES
 from hullwatch.inventory.ecosystems import DISTRIBUTION_TYPES, distribution_ecosystem
 from hullwatch.inventory.package import OsRelease, Package
 
@@ -19,17 +19,7 @@ _IDS = {
     "rocky-linux": "rocky",
     "suse": "sles",
 }
-_CODENAMES = DEBIAN_RELEASES | {
-    "trusty": "14.04",
-    "xenial": "16.04",
-    "bionic": "18.04",
-    "focal": "20.04",
-    "jammy": "22.04",
-    "noble": "24.04",
-    "plucky": "25.04",
-    "questing": "25.10",
-    "resolute": "26.04",
-}
+_CODENAMES = DEBIAN_RELEASES | UBUNTU_RELEASES
 _RELEASE = re.compile(r"v?(\d+(?:\.\d+)*)")
 
 

@@ -34,7 +34,11 @@ def is_module_build(version: str) -> bool:
 
 
 class Affected(msgspec.Struct, frozen=True, array_like=True):
-    """The versions of one package that an advisory speaks of: any of the ranges, or any of the versions."""
+    """The versions of one package that an advisory speaks of: any of the ranges, or any of the versions.
+
+    With neither, it is a state that names no versions: it holds for those that other advisories name for the
+    same package and vulnerability, and for all where none does.
+    """
 
     #: OSV's spelling with the release, ``Debian:12``.
     ecosystem: str

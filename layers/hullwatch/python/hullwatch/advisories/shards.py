@@ -22,7 +22,7 @@ from hullwatch.advisories.ranges import Interval, Scheme, ordered
 from hullwatch.advisories.record import Advisory, Affected, Enrichment, RuleStatus
 
 #: Raised whenever the same records would be compiled differently, or the tables change.
-VERSION = 2
+VERSION = 3
 
 _PAGE = 8192
 _MAX_URLS = 6
@@ -35,7 +35,10 @@ _ENRICHMENT_TABLES = "CREATE TABLE cve (number INTEGER PRIMARY KEY, record BLOB 
 
 
 class Rule(msgspec.Struct, frozen=True, array_like=True):
-    """When one advisory holds for a package."""
+    """When one advisory holds for a package.
+
+    Without intervals and versions it is a state, which names no versions: see :class:`Affected`.
+    """
 
     advisory: int
     #: Several where one advisory of a distribution mends several CVEs.
@@ -321,7 +324,7 @@ def _rule(scheme: Scheme, advisory: int, vulnerabilities: tuple[int, ...], affec
     listed = sorted(
         key for key in keys if not (ordered(key) and any(interval.holds(key) for interval in intervals))
     )
-    if not intervals and not listed:
+    if not intervals and not listed and (affected.ranges or affected.versions):
         return None
     return Rule(
         advisory=advisory,

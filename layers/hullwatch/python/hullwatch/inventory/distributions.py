@@ -90,6 +90,20 @@ PROGRAMS: dict[str, str] = {
     "valkey": "valkey",
 }
 
+#: Ubuntu's releases by the first word of their code name.
+UBUNTU_RELEASES: dict[str, str] = {
+    "trusty": "14.04",
+    "xenial": "16.04",
+    "bionic": "18.04",
+    "focal": "20.04",
+    "jammy": "22.04",
+    "noble": "24.04",
+    "oracular": "24.10",
+    "plucky": "25.04",
+    "questing": "25.10",
+    "resolute": "26.04",
+}
+
 #: Language packages: purl type to ecosystem. These have no release.
 LANGUAGES: dict[str, str] = {
     "cargo": "crates.io",

@@ -15,6 +15,7 @@ from hullwatch.advisories.feeds import (
     osv,
     photon,
     redhat,
+    ubuntu,
     vulnrichment,
     wolfi,
 )
@@ -26,6 +27,7 @@ FEEDS: dict[str, Feed] = {
     for feed in (
         osv,
         debian,
+        ubuntu,
         alpine,
         amazon,
         redhat,
