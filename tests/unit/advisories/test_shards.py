@@ -80,3 +80,28 @@ def test_what_feeds_know_of_a_cve_is_put_together(tmp_path: Path) -> None:
     assert found is not None
     assert (found.epss, found.exploited, found.cvss) == (0.5, Exploited(added="2026-05-01"), (rating,))
     assert Shard(tmp_path / "s").enrichment("CVE-2026-0002") is None
+
+
+def test_what_clears_a_package_of_nothing_is_left_out(tmp_path: Path) -> None:
+    def says(identifier: str, *affected: Affected) -> Advisory:
+        return Advisory(
+            id=identifier,
+            source=identifier,
+            authority="ubuntu",
+            covers=("CVE-2026-0001",),
+            affected=affected,
+        )
+
+    clear = Affected(ecosystem="Ubuntu:22.04", name="a", status="not_affected")
+    other = Affected(ecosystem="Ubuntu:22.04", name="b", status="not_affected")
+    open_ = Affected(ecosystem="Ubuntu:22.04", name="a", ranges=((("introduced", "0"),),))
+    counts = compile_advisories("Ubuntu:22.04", [says("V", clear, other)], tmp_path / "alone.sqlite")
+    assert counts.packages == 0
+    counts = compile_advisories(
+        "Ubuntu:22.04", [says("V", clear, other), says("O", open_)], tmp_path / "both.sqlite"
+    )
+    assert counts.packages == 1
+    assert [rule.status for rule in Shard(tmp_path / "both.sqlite").rules("a")] == [
+        "affected",
+        "not_affected",
+    ]

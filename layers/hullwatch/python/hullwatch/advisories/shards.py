@@ -174,6 +174,8 @@ def compile_advisories(
             else:
                 rules.setdefault(affected.name, []).append(rule)
 
+    rules = {name: told for name, found in rules.items() if (told := _telling(found))}
+
     with closing(_create(path, _TABLES)) as database:
         database.executemany(
             "INSERT INTO package VALUES (?, ?)", ((name, _encode(rules[name])) for name in sorted(rules))
@@ -334,6 +336,14 @@ def _rule(scheme: Scheme, advisory: int, vulnerabilities: tuple[int, ...], affec
         status=affected.status,
         module=affected.module,
     )
+
+
+def _telling(rules: list[Rule]) -> list[Rule]:
+    """A package's rules without those that clear it of what nothing says it has."""
+    said = {number for rule in rules if rule.status != "not_affected" for number in rule.vulnerabilities}
+    return [
+        rule for rule in rules if rule.status != "not_affected" or not said.isdisjoint(rule.vulnerabilities)
+    ]
 
 
 def _enrich(known: Enrichment, more: Enrichment) -> Enrichment:
