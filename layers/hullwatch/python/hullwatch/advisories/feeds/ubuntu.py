@@ -86,7 +86,7 @@ _Text = Annotated[str, msgspec.Meta(max_length=500)]
 _Said = tuple[set[_State], set[_State]]
 
 
-class _Product(msgspec.Struct):
+class _Product(msgspec.Struct, gc=False):
     id: Annotated[str, msgspec.Meta(max_length=2000)] = msgspec.field(default="", name="@id")
 
 
@@ -177,9 +177,9 @@ def _said(statements: list[_Statement]) -> dict[tuple[str, str], _Said]:
         state = _state(statement)
         if state is None:
             continue
-        for product in statement.products:
-            # Nearly all are binary packages.
-            found = _SOURCE.fullmatch(product.id) if "arch=source" in product.id else None
+        # Nearly all products are binary packages.
+        for purl in [product.id for product in statement.products if "arch=source" in product.id]:
+            found = _SOURCE.fullmatch(purl)
             release = UBUNTU_RELEASES.get(found["codename"]) if found else None
             if found is None or release is None:
                 continue
