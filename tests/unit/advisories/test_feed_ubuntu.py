@@ -246,6 +246,10 @@ def test_security_notices_are_not_read_twice(mirror: Mirror) -> None:
     "damage",
     [
         lambda data: data[: len(data) // 2],
+        # All entries are there, but not the end that says so.
+        lambda data: data[:-30],
+        lambda data: data[:-1],
+        lambda data: data[:-12] + bytes(12),
         lambda data: b"not xz at all",
         lambda data: lzma.compress(b"not a tar at all" * 100),
         lambda data: b"",
@@ -296,3 +300,38 @@ def test_an_unchanged_document_is_json_as_published(mirror: Mirror) -> None:
     document["statements"][0]["products"][0]["identifiers"] = {"purl": "pkg:deb/ubuntu/openssl"}
     found, _ = records(ubuntu, says(mirror, json.loads(json.dumps(document))))
     assert len(found) == 1
+
+
+def document_of(number: int, day: str) -> dict[str, Any]:
+    return openvex(f"CVE-2026-{number:04}", jammy="needed") | {"timestamp": f"{day}T00:00:00Z"}
+
+
+@pytest.mark.parametrize("harm", ["poisoned", "shrunken", "stale", "truncated"])
+def test_a_harmed_archive_never_changes_the_generation(mirror: Mirror, harm: str) -> None:
+    good = packed(*(document_of(number, "2026-05-20") for number in range(40)))
+    harmed = {
+        "poisoned": packed(*(document_of(n, "2026-05-20") for n in range(40)), *[b"{}"] * 40),
+        "shrunken": packed(*(document_of(number, "2026-05-20") for number in range(20))),
+        "stale": packed(*(document_of(number, "2026-05-19") for number in range(40))),
+        "truncated": good[:-30],
+    }
+    mirror.write(PATH, good)
+    before = mirror.build()
+    mirror.write(PATH, harmed[harm])
+    after = mirror.build()
+    assert (after.generation, after.compiled) == (before.generation, ())
+    assert list(after.failures) == ["ubuntu"]
+
+
+def test_the_order_of_documents_and_statements_is_of_no_account(mirror: Mirror) -> None:
+    documents = [
+        openvex(f"CVE-2026-{number:04}", jammy="needed", noble="ignored", esm_apps__focal="released")
+        for number in range(9)
+    ]
+    says(mirror, *documents)
+    before = mirror.build()
+    for document in documents:
+        document["statements"].reverse()
+    says(mirror, *reversed(documents))
+    after = mirror.build()
+    assert (after.generation, len(after.read), len(after.compiled)) == (before.generation, 1, 3)

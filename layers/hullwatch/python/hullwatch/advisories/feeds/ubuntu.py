@@ -220,20 +220,22 @@ def _entries(path: Path) -> Iterator[bytes]:
     """The documents on CVEs. Names are only looked at, nothing is written."""
     seen = 0
     try:
-        with (
-            path.open("rb") as packed,
-            tarfile.open(fileobj=cast("IO[bytes]", _Inflated(packed)), mode="r|", bufsize=_BLOCK) as archive,
-        ):
-            for member in archive:
-                # A stream keeps its members unless they are let go of.
-                archive.members = []  # type: ignore[attr-defined]
-                seen += 1
-                if seen > _MAX_ENTRIES or member.size > _MAX_ENTRY:
-                    raise FeedInvalid("the archive is larger than the limit")
-                wanted = member.isreg() and _ENTRY.fullmatch(member.name)
-                file = archive.extractfile(member) if wanted else None
-                if file is not None:
-                    yield file.read()
+        with path.open("rb") as packed:
+            inflated = _Inflated(packed)
+            with tarfile.open(fileobj=cast("IO[bytes]", inflated), mode="r|", bufsize=_BLOCK) as archive:
+                for member in archive:
+                    # A stream keeps its members unless they are let go of.
+                    archive.members = []  # type: ignore[attr-defined]
+                    seen += 1
+                    if seen > _MAX_ENTRIES or member.size > _MAX_ENTRY:
+                        raise FeedInvalid("the archive is larger than the limit")
+                    wanted = member.isreg() and _ENTRY.fullmatch(member.name)
+                    file = archive.extractfile(member) if wanted else None
+                    if file is not None:
+                        yield file.read()
+            # The checksums are behind the last entry.
+            while inflated.read(_BLOCK):
+                pass
     except (tarfile.TarError, lzma.LZMAError, EOFError, OSError, ValueError, OverflowError) as error:
         raise FeedInvalid(f"not a readable archive: {error}") from error
 
