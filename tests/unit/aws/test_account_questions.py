@@ -68,8 +68,9 @@ class Account:
             self.tracks.release(track, lease, digest(first), AT)
 
     def runs(self, repository: str, first: str, workload: str) -> None:
+        image = f"111122223333.dkr.ecr.eu-west-1.amazonaws.com/{repository}:v1"
         running = Running(
-            digest=digest(first), image=repository, kind="EcsTask", cluster="prod", workload=workload
+            digest=digest(first), image=image, kind="EcsTask", cluster="prod", workload=workload
         )
         self.running.replace("ecs", [running], complete=True, at=AT)
 
