@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from fakes.images import FakeImage, FakeIndex, layer, write_oci_layout
+
 
 def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from hullwatch.cli.main import main; main()", *map(str, arguments)]
@@ -177,3 +179,52 @@ def test_a_build_of_nothing_is_exit_2(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of two platforms; only one of them has a vulnerable package."""
+    old, new = (
+        FakeImage(
+            layers=[
+                layer(
+                    {
+                        "etc/os-release": b"ID=alpine\nVERSION_ID=3.20.1\n",
+                        f"app/lib/python3.11/site-packages/Django-{version}.dist-info/METADATA": (
+                            f"Metadata-Version: 2.1\nName: Django\nVersion: {version}\n".encode()
+                        ),
+                    }
+                )
+            ],
+            platform=f"linux/{architecture}",
+        )
+        for version, architecture in (("2.2.0", "amd64"), ("5.1", "arm64"))
+    )
+    return write_oci_layout(tmp_path_factory.mktemp("index"), {"v1": FakeIndex(images=[old, new])})
+
+
+def test_every_platform_of_an_index_is_scanned(index: Path, advisories: Path) -> None:
+    command = ("scan", f"oci:{index}:v1", "--platform", "all", "--advisories", advisories)
+    done = run(*command, "--format", "json")
+
+    reports = json.loads(done.stdout)
+    assert [report["image"]["platform"] for report in reports] == ["linux/amd64", "linux/arm64"]
+    assert [len(report["vulnerabilities"]) > 0 for report in reports] == [True, False]
+    assert run(*command, "--fail-on", "critical").returncode == 1
+
+    runs = json.loads(run(*command, "--format", "sarif").stdout)["runs"]
+    assert [entry["automationDetails"]["id"] for entry in runs] == ["linux/amd64/", "linux/arm64/"]
+
+    findings = json.loads(run(*command, "--format", "asff").stdout)
+    assert len({finding["Id"] for finding in findings}) == len(findings)
+
+    table = run(*command, "--verbose")
+    assert table.stdout.index("linux/amd64") < table.stdout.index("linux/arm64")
+    assert table.stderr.count("sha256:") == 2
+
+
+def test_a_bill_of_materials_is_about_one_platform(index: Path) -> None:
+    done = run("scan", f"oci:{index}:v1", "--platform", "all", "--no-match", "--format", "spdx")
+
+    assert done.returncode == 2
+    assert done.stderr == "error: --format spdx is about one image: name its --platform instead of all\n"

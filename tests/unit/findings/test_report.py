@@ -12,7 +12,7 @@ from fakes.matches import KEV, NOW, deb, digest, match, pypi
 from fakes.sarif_contract import SARIF
 from hullwatch.findings.report import LookupReport, ScanReport, lookup_report, scan_report
 from hullwatch.findings.sarif import to_sarif
-from hullwatch.findings.standalone import findings_of_image
+from hullwatch.findings.standalone import findings_of_images, subject_of
 from hullwatch.inventory.image_facts import BaseImage, FileFacts, ImageFacts
 from hullwatch.inventory.layer_index import Paths
 from hullwatch.inventory.package import Inventory, OsRelease, Package, Problem
@@ -243,9 +243,8 @@ def test_sarif_points_at_the_witness_or_else_at_the_image() -> None:
 
 
 def test_one_image_by_itself_has_findings_too() -> None:
-    findings = findings_of_image(
-        "app", "linux/amd64", INVENTORY, MATCHES, settings=FindingSettings(), now=NOW
-    )
+    subject = subject_of("linux/amd64", INVENTORY, MATCHES)
+    findings = findings_of_images("app", [subject], settings=FindingSettings(), now=NOW)
     assert sorted((finding.kind, finding.package) for finding in findings) == [
         ("package", "Django"),
         ("package", "openssl"),

@@ -12,7 +12,7 @@ import msgspec
 
 from hullwatch.errors import UserError
 from hullwatch.images.image import Image, Layer, Platform
-from hullwatch.images.opening import load_image, open_source
+from hullwatch.images.opening import load_image, load_images, open_source
 from hullwatch.images.reference import Target
 from hullwatch.images.sources import Source
 from hullwatch.inventory.image_facts import ImageFacts, image_facts
@@ -48,7 +48,17 @@ def read_image(
     reader: an image of which a layer is damaged is not half right.
     """
     source = source_of(target)
-    image = load_image(source, target.reference, platform)
+    return _read(target, source, load_image(source, target.reference, platform), jobs, progress)
+
+
+def read_images(target: Target, *, jobs: int = 0, progress: Progress | None = None) -> Iterator[Reading]:
+    """Read the images of all platforms of an index, one after another, as :func:`read_image` does."""
+    source = source_of(target)
+    for image in load_images(source, target.reference):
+        yield _read(target, source, image, jobs, progress)
+
+
+def _read(target: Target, source: Source, image: Image, jobs: int, progress: Progress | None) -> Reading:
     layers = tuple({layer.descriptor.digest: layer for layer in image.layers}.values())
     found: dict[str, LayerIndex] = {}
     seconds: dict[str, float] = {}
