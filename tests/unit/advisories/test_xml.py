@@ -40,7 +40,9 @@ def test_a_document_type_is_refused_before_it_declares_anything(tmp_path: Path, 
         list(elements(document(tmp_path, f"{head}<a><b>&x;</b></a>".encode()), "b"))
 
 
-@pytest.mark.parametrize("data", [b"", b"<a><b>", b"<a></b>", b"not XML", gzip.compress(PLAIN, mtime=0)[:-10]])
+@pytest.mark.parametrize(
+    "data", [b"", b"<a><b>", b"<a></b>", b"not XML", gzip.compress(PLAIN, mtime=0)[:-10]]
+)
 def test_damage_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(FeedInvalid):
         list(elements(document(tmp_path, data), "b"))
