@@ -18,7 +18,7 @@ from hullwatch.aws.services import Services
 from hullwatch.aws.table import marshal
 from hullwatch.errors import HubDisabled, LeaseHeld
 from hullwatch.pipeline.publish import publish_changes, publish_waiting
-from hullwatch.pipeline.settle_controls import settle_controls
+from hullwatch.pipeline.settle_controls import leased, settle_controls
 from hullwatch.posture.engine import Result
 from hullwatch.posture.model.snapshot import InputState, Resource
 from hullwatch.settings import AcceptedRisk, Environment, FindingSettings, Settings
@@ -223,10 +223,24 @@ def test_what_security_hub_did_not_take_waits_and_is_sent_later(world: World) ->
     assert world.shown() == {TITLE: ("ACTIVE", "FAILED", "NEW")}
 
 
-def test_two_workers_do_not_settle_one_scope(world: World) -> None:
-    world.services.controls.lease("eks/shop", int(world.seconds), int(world.seconds) + 99_999)
-    with pytest.raises(LeaseHeld):
-        world.settle(result())
+def test_two_workers_do_not_survey_one_scope(world: World) -> None:
+    with leased(world.services, "eks/shop") as verdicts:
+        with pytest.raises(LeaseHeld), leased(world.services, "eks/shop"):
+            pass
+        with leased(world.services, "ecs"):
+            pass
+        verdicts |= {"failed": 2}
+
+    with leased(world.services, "eks/shop"):
+        assert world.services.controls.verdicts("eks/shop") == {"failed": 2}
+
+
+def test_a_survey_that_breaks_off_gives_its_lease_back_and_counts_nothing(world: World) -> None:
+    with pytest.raises(KeyError), leased(world.services, "eks/shop"):
+        raise KeyError
+
+    with leased(world.services, "eks/shop"):
+        assert world.services.controls.verdicts("eks/shop") == {}
 
 
 def test_a_stream_that_is_read_twice_says_it_once(world: World) -> None:
