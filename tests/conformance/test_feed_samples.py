@@ -10,8 +10,10 @@ import pytest
 from fakes.compiled import FEEDS as SHARED_FEEDS
 from fakes.compiled import needs_feeds
 from fakes.feeds import records
+from hullwatch.advisories import ecosystems
 from hullwatch.advisories.feeds import FEEDS
 from hullwatch.advisories.record import Advisory, Enrichment, Reading, Record
+from hullwatch.advisories.streams import is_build_of
 from hullwatch.errors import FeedInvalid
 
 pytestmark = needs_feeds
@@ -95,3 +97,25 @@ def test_red_hats_states_are_those_of_the_file(tmp_path: Path) -> None:
     assert states["Red Hat:8", "compat-libtiff3"] == "will_not_fix"
     fixes = {entry.ranges[0][1] for entry in libtiff.affected if entry.ecosystem == "Red Hat:9"}
     assert fixes == {("fixed", "4.4.0-12.el9")}
+
+
+def test_red_hats_extended_support_mends_in_builds_of_its_own(tmp_path: Path) -> None:
+    # CVE-2023-6212 in Firefox: one version for all, built once for each minor release.
+    found, _ = read(tmp_path, "redhat", "redhat/vex/v2/vex-archive.tar.zst", "redhat/csaf_vex.tar.zst")
+    (firefox,) = (r for r in found if isinstance(r, Advisory) and r.id == "CVE-2023-6212")
+    fixes = {
+        entry.ecosystem.removeprefix("Red Hat:"): entry.ranges[0][1][1]
+        for entry in firefox.affected
+        if entry.name == "firefox" and entry.ecosystem != "Red Hat:6"
+    }
+    assert fixes == {
+        "7": "115.5.0-1.el7_9",
+        "8": "115.5.0-1.el8_9",
+        "9": "115.5.0-1.el9_3",
+        **{f"rhel_e4s:8.{n}": f"115.5.0-1.el8_{n}" for n in (1, 2, 4)},
+        **{f"rhel_{kind}:8.{n}": f"115.5.0-1.el8_{n}" for kind in ("aus", "tus") for n in (2, 4)},
+        **{f"rhel_eus:{n}": f"115.5.0-1.el{n.replace('.', '_')}" for n in ("8.6", "8.8", "9.0", "9.2")},
+    }
+    streams = {name for name in fixes if ecosystems.is_stream(name)}
+    assert all(is_build_of(f"Red Hat:{name}", fixes[name]) for name in streams)
+    assert len(streams) == len(fixes) - 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from datetime import UTC, datetime
 from typing import Any
@@ -59,6 +60,23 @@ def vex(
     }
 
 
+def merged(*files: dict[str, Any]) -> dict[str, Any]:
+    """One file that says of one CVE what all of them say, each of a product and a component of its own."""
+    parts: list[dict[str, Any]] = [
+        json.loads(re.sub(r'"([PC]|P:C)"', rf'"{number}.\1"', json.dumps(file)))
+        for number, file in enumerate(files)
+    ]
+    first = parts[0]
+    for part in parts[1:]:
+        for key in ("branches", "relationships"):
+            first["product_tree"][key] += part["product_tree"][key]
+        said, more = first["vulnerabilities"][0], part["vulnerabilities"][0]
+        for status, products in more["product_status"].items():
+            said["product_status"].setdefault(status, []).extend(products)
+        said["remediations"] += more["remediations"]
+    return first
+
+
 def packed(*files: dict[str, Any] | bytes, changed: str = "2026-05-20T00:00:00") -> bytes:
     """An archive of files, each changed at the given moment."""
     out = io.BytesIO()
@@ -70,3 +88,8 @@ def packed(*files: dict[str, Any] | bytes, changed: str = "2026-05-20T00:00:00")
             entry.mtime = int(datetime.fromisoformat(changed).replace(tzinfo=UTC).timestamp())
             archive.addfile(entry, io.BytesIO(data))
     return zstandard.compress(out.getvalue())
+
+
+def repositories(served: dict[str, list[str]]) -> bytes:
+    """The list of what repositories serve: name -> CPEs."""
+    return json.dumps({"data": {name: {"cpes": cpes} for name, cpes in served.items()}}).encode()

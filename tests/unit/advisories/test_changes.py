@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fakes.feeds import Mirror, osv_record
+from fakes.vex import repositories
 from hullwatch.advisories.changes import Changes, changes
 from hullwatch.advisories.store import DirectorySource
 
@@ -62,3 +63,13 @@ def test_a_cve_that_comes_to_be_exploited(before: DirectorySource, mirror: Mirro
     )
     found = since(before, mirror)
     assert (found.packages, found.cves) == ({}, frozenset({"CVE-2026-0002"}))
+
+
+def test_a_repository_that_serves_another_stream(before: DirectorySource, mirror: Mirror) -> None:
+    path = "redhat/repositories/repository-to-cpe.json"
+    eus = {n: f"cpe:/o:redhat:rhel_eus:8.{n}::baseos" for n in (4, 6)}
+    mirror.write(path, repositories({"a": [eus[4]], "b": [eus[4]], "main": []}))
+    assert since(before, mirror) == Changes(packages={}, cves=frozenset(), repositories=frozenset({"a", "b"}))
+    first = DirectorySource(mirror.output, cache=mirror.cache)
+    mirror.write(path, repositories({"a": [eus[4]], "b": [eus[4], eus[6]], "other": []}))
+    assert since(first, mirror).repositories == {"b"}

@@ -13,7 +13,7 @@ import pytest
 import urllib3
 
 from fakes.feeds import NOW, Mirror, osv_record, records
-from fakes.vex import packed, vex
+from fakes.vex import packed, repositories, vex
 from hullwatch.advisories import fetch as fetching
 from hullwatch.advisories.feeds import amazon, kev, redhat
 from hullwatch.advisories.feeds.feed import Document
@@ -359,12 +359,14 @@ def test_what_has_changed_since_an_archive_is_asked_for_once(
 ) -> None:
     mirror = tmp_path / "m"
     monkeypatch.setattr(redhat, "URL", f"{server.url}/archive_latest.txt")
+    monkeypatch.setattr(redhat, "REPOSITORIES_URL", f"{server.url}/repository-to-cpe.json")
     texts = {
         "archive_latest.txt": b"csaf_vex_1.tar.zst",
         "csaf_vex_1.tar.zst": packed(vex("CVE-2026-0000")),
         "changes.csv": b'"2026/cve-2026-0001.json","2026-05-30T00:00:00+00:00"\n',
         "2026/cve-2026-0001.json": json.dumps(vex("CVE-2026-0001")).encode(),
         "deletions.csv": b'"2025/cve-2025-0001.json","2026-05-30T00:00:00+00:00"\n',
+        "repository-to-cpe.json": repositories({"a": []}),
     }
 
     def answer(name: str, etag: str = "") -> Answer:
@@ -381,11 +383,11 @@ def test_what_has_changed_since_an_archive_is_asked_for_once(
 
     for name in texts:
         server.answers[name] = answer(name, f'"{name}"' if "/" not in name and "latest" not in name else "")
-    assert outcomes() == ["new", "new", "new"]
+    assert outcomes() == ["new", "new", "new", "new"]
     _, log = records(redhat, mirror / "redhat/changes/csaf_vex.tar.zst")
     assert log.replaced == {"CVE-2026-0001": "2026-05-30T00:00:00"}
 
-    assert outcomes() == ["unchanged", "unchanged", "unchanged"]
+    assert outcomes() == ["unchanged"] * 4
     assert "2026/cve-2026-0001.json" not in [asked for asked, _ in server.asked]
 
     # After another archive the same listing says something else.
@@ -393,7 +395,7 @@ def test_what_has_changed_since_an_archive_is_asked_for_once(
     server.answers["csaf_vex_2.tar.zst"] = lambda handler: reply(
         handler, 200, texts["csaf_vex_1.tar.zst"], {"Last-Modified": "Sun, 31 May 2026 10:00:00 GMT"}
     )
-    assert outcomes() == ["new", "new", "unchanged"]
+    assert outcomes() == ["new", "new", "unchanged", "unchanged"]
     _, log = records(redhat, mirror / "redhat/changes/csaf_vex.tar.zst")
     assert log.replaced == {}
 
@@ -401,4 +403,4 @@ def test_what_has_changed_since_an_archive_is_asked_for_once(
     del server.answers["2026/cve-2026-0001.json"]
     texts["changes.csv"] = b'"2026/cve-2026-0001.json","2026-06-02T00:00:00+00:00"\n'
     server.answers["changes.csv"] = answer("changes.csv", '"2"')
-    assert outcomes()[1:] == ["failed", "unchanged"]
+    assert outcomes()[1:] == ["failed", "unchanged", "unchanged"]

@@ -12,9 +12,10 @@ import zstandard
 
 from fakes.feeds import Mirror, osv_record
 from fakes.matches import deb, pypi
+from fakes.vex import merged, packed, repositories, vex
 from hullwatch.advisories.match import Advisories
 from hullwatch.aws.image_records import ImageRecord
-from hullwatch.inventory.package import Inventory, Package, Problem
+from hullwatch.inventory.package import Inventory, OsRelease, Package, Problem
 from hullwatch.pipeline import keys
 from hullwatch.pipeline.assess_image import assessment_of, says
 from hullwatch.pipeline.rematch import Difference, Matcher, Rematch
@@ -80,6 +81,65 @@ def test_only_what_is_touched_is_asked_about(
     assert (matcher.assess(listed, "what the old ones said") is not None) == touched
     # Where nothing is known of what was said, the question is not whether something has changed.
     assert matcher.assess(listed, "") is not None
+
+
+EUS = "red-hat-rhel-eus-8.8"
+OPENSSL = Package(
+    type="rpm", name="openssl-libs", version="1:1.1.1k-8.el8_8", source_name="openssl", ecosystem="Red Hat:8"
+)
+
+
+def of_rhel(*content_sets: str) -> Inventory:
+    os = OsRelease(id="rhel", version_id="8.8", content_sets=content_sets)
+    return Inventory(digest="sha256:a", os=os, packages=(OPENSSL, DJANGO))
+
+
+@pytest.fixture
+def with_streams(tmp_path: Path) -> Advisories:
+    """Of one CVE, the main stream has no fix, and extended support has."""
+    mirror = Mirror(tmp_path)
+    main = vex(cpe="cpe:/o:redhat:enterprise_linux:8", purl="pkg:rpm/redhat/openssl", status="known_affected")
+    purl = "pkg:rpm/redhat/openssl-libs@1.1.1k-8.el8_8?arch=x86_64&epoch=1"
+    eus = vex(cpe="cpe:/o:redhat:rhel_eus:8.8::baseos", purl=purl)
+    mirror.write("redhat/csaf_vex.tar.zst", packed(merged(main, eus)))
+    mirror.write(
+        "redhat/repositories/repository-to-cpe.json",
+        repositories({"eus": ["cpe:/o:redhat:rhel_eus:8.8::baseos"]}),
+    )
+    mirror.build()
+    return mirror.open()
+
+
+def test_one_package_in_images_of_different_streams(with_streams: Advisories) -> None:
+    matcher = Matcher(Difference(everything=True), with_streams)
+    for content_sets, vulnerable in (("main",), True), (("eus", "main"), False), ((), True):
+        plain = assessment_of(of_rhel(*content_sets), with_streams)
+        assert [match.package for match in plain.matches] == ([OPENSSL] if vulnerable else [])
+        assert matcher.assess(matcher.read(stored(of_rhel(*content_sets))), "") == plain
+
+
+@pytest.mark.parametrize(
+    ("difference", "content_sets", "touched"),
+    [
+        (changed("red-hat-8", "openssl-libs"), ("eus",), True),
+        (changed("red-hat-8", "openssl"), (), True),
+        (changed(EUS, "openssl-libs"), ("eus",), True),
+        (changed(EUS, "openssl-libs"), ("main",), False),
+        (changed(EUS, "curl"), ("eus",), False),
+        (Difference(shards=frozenset({EUS})), ("eus",), True),
+        (Difference(shards=frozenset({EUS})), (), False),
+        # Nothing is said of packages, but that other packages are meant.
+        (Difference(repositories=frozenset({"eus"})), ("eus", "main"), True),
+        (Difference(repositories=frozenset({"gone"})), ("gone",), True),
+        (Difference(repositories=frozenset({"eus"})), ("main",), False),
+    ],
+)
+def test_an_image_is_touched_by_what_its_streams_say(
+    with_streams: Advisories, difference: Difference, content_sets: tuple[str, ...], touched: bool
+) -> None:
+    matcher = Matcher(difference, with_streams)
+    listed = matcher.read(stored(of_rhel(*content_sets)))
+    assert (matcher.assess(listed, "what the old ones said") is not None) == touched
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing of ours", zstandard.compress(b'{"digest": 1}')])

@@ -26,7 +26,7 @@ import zstandard
 from hullwatch.advisories import aliases, ecosystems, shards, store
 from hullwatch.advisories.aliases import Spoken
 from hullwatch.advisories.feeds import FEEDS
-from hullwatch.advisories.record import Advisory, Affected, Enrichment, Reading, Record
+from hullwatch.advisories.record import Advisory, Affected, Enrichment, Reading, Record, Repository
 from hullwatch.advisories.store import DocumentState, Manifest, ShardState
 from hullwatch.errors import ConfigurationError, FeedInvalid
 
@@ -298,6 +298,9 @@ def _by_shard(record: Record) -> Iterator[tuple[str, Record | Spoken]]:
     if isinstance(record, Enrichment):
         yield ecosystems.ENRICHMENT, record
         return
+    if isinstance(record, Repository):
+        yield ecosystems.REPOSITORIES, record
+        return
     by_shard: dict[str, list[Affected]] = {}
     for affected in record.affected:
         by_shard.setdefault(ecosystems.shard(affected.ecosystem), []).append(affected)
@@ -465,14 +468,9 @@ def _compile(task: _Compile) -> _CompileOutcome:
     with tempfile.TemporaryDirectory(dir=task.output, prefix=".compile.") as scratch:
         plain = Path(scratch) / f"{task.shard}.sqlite"
         if task.shard == ecosystems.ENRICHMENT:
-            counts = shards.compile_enrichment(
-                (
-                    record
-                    for part in task.parts
-                    for record in _part_records(_part_file(task.output, part.digest), Enrichment)
-                ),
-                plain,
-            )
+            counts = shards.compile_enrichment(_records(task, Enrichment), plain)
+        elif task.shard == ecosystems.REPOSITORIES:
+            counts = shards.compile_repositories(_records(task, Repository), plain)
         else:
             counts = shards.compile_advisories(*_advisories(task), plain, task.elsewhere)
         packed = Path(scratch) / f"{task.shard}.zst"
@@ -495,6 +493,11 @@ def _compile(task: _Compile) -> _CompileOutcome:
         )
         packed.replace(folder / state.file_name(task.shard))
     return _CompileOutcome(shard=task.shard, state=state, fresh=True)
+
+
+def _records(task: _Compile, form: type[_Form]) -> Iterator[_Form]:
+    for part in task.parts:
+        yield from _part_records(_part_file(task.output, part.digest), form)
 
 
 def _advisories(task: _Compile) -> tuple[str, list[Advisory]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from typing import TypeVar
 
 import msgspec
 
@@ -15,7 +14,8 @@ from hullwatch.advisories import ecosystems
 from hullwatch.advisories.shards import Shard
 from hullwatch.advisories.store import ShardSource
 
-_Said = TypeVar("_Said")
+#: What a shard says, by name.
+_Names = Callable[[Shard], Iterable[tuple[str, bytes]]]
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +26,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     packages: dict[str, frozenset[str]]
     #: CVEs of which something else is known: ratings, EPSS, KEV, rejection.
     cves: frozenset[str]
+    #: Repositories that serve other streams.
+    repositories: frozenset[str] = frozenset()
 
 
 def changes(before: ShardSource, after: ShardSource) -> Changes:
@@ -40,21 +42,20 @@ def changes(before: ShardSource, after: ShardSource) -> Changes:
         if name not in old or name not in new or old[name].digest != new[name].digest
     ]
 
-    def read(source: ShardSource, shard: str, of: Callable[[Shard], Iterable[_Said]]) -> set[_Said]:
+    def read(source: ShardSource, shard: str, of: _Names) -> set[tuple[str, bytes]]:
         if shard not in source.manifest().shards:
             return set()
         with closing(Shard(source.fetch(shard))) as opened:
             return set(of(opened))
 
-    packages = {
-        name: frozenset(
-            package for package, _ in read(before, name, Shard.packages) ^ read(after, name, Shard.packages)
-        )
-        for name in differing
-        if name != ecosystems.ENRICHMENT
-    }
-    cves: frozenset[str] = frozenset()
-    if ecosystems.ENRICHMENT in differing:
-        known = read(before, ecosystems.ENRICHMENT, Shard.cves)
-        cves = frozenset(cve for cve, _ in known ^ read(after, ecosystems.ENRICHMENT, Shard.cves))
-    return Changes(packages={name: names for name, names in packages.items() if names}, cves=cves)
+    def names(shard: str, of: _Names) -> frozenset[str]:
+        """Of what something else is said."""
+        return frozenset(name for name, _ in read(before, shard, of) ^ read(after, shard, of))
+
+    others = {ecosystems.ENRICHMENT: Shard.cves, ecosystems.REPOSITORIES: Shard.repositories}
+    found = {shard: names(shard, others.get(shard, Shard.packages)) for shard in differing}
+    return Changes(
+        cves=found.pop(ecosystems.ENRICHMENT, frozenset()),
+        repositories=found.pop(ecosystems.REPOSITORIES, frozenset()),
+        packages={shard: changed for shard, changed in found.items() if changed},
+    )

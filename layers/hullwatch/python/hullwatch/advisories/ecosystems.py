@@ -16,6 +16,8 @@ Key = Literal["source", "binary"]
 
 #: Enrichment by CVE has a shard of its own.
 ENRICHMENT = "enrichment"
+#: So have the names of repositories.
+REPOSITORIES = "repositories"
 #: What every shard's records are called, gathered before any is compiled; no shard of its own.
 ALIASES = "aliases"
 
@@ -58,6 +60,8 @@ _PEP503 = re.compile(r"[-_.]+")
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9.]+")
 
 
+#: How the release of a stream begins, in an ecosystem and in the name of its shard.
+_STREAM = re.compile(r"(?:rhel|enterprise[_-]linux)[_-](?:aus|e4s|els|eus|tus)(?![a-z0-9])")
 #: SUSE sells and fixes its server in modules; an installed system is of one service pack.
 _SUSE_MODULE = re.compile(r"SUSE:Linux Enterprise Module for .+ (\d+(?: SP\d+)?)")
 
@@ -106,6 +110,11 @@ def only_fixed(ecosystem: str) -> bool:
 def has_releases(ecosystem: str) -> bool:
     """Whether advisories of this distribution are only true of one release."""
     return is_distribution(ecosystem) and family(ecosystem) not in _UNRELEASED
+
+
+def is_stream(release: str) -> bool:
+    """Whether this is no release but a stream of it, whose builds only some images have: ``rhel_eus:8.8``."""
+    return _STREAM.match(release) is not None
 
 
 def shard(ecosystem: str) -> str:

@@ -4,6 +4,10 @@ A distribution's packages are asked in the shard of their own release only, by s
 version where its advisories are keyed so; language packages by their normal name. An answer depends on
 ecosystem, name and version alone and is remembered, so that a fleet of images with common layers costs one
 dictionary look-up per package.
+
+A package that may be of a stream (:mod:`hullwatch.advisories.streams`) is asked about there, too. The stream
+has the word on what it calls vulnerable, and on what it has mended if the package was built for it. On all
+else the main stream has: what has no fix yet is said there alone.
 """
 
 from __future__ import annotations
@@ -14,13 +18,13 @@ from pathlib import Path
 
 import msgspec
 
-from hullwatch.advisories import aliases, ecosystems, purls, severity
+from hullwatch.advisories import aliases, ecosystems, purls, severity, streams
 from hullwatch.advisories.model import SEVERITIES, Cvss, Match, Severity, Statement, Status, Vulnerability
 from hullwatch.advisories.ranges import BEGINNING, Interval, Key, Scheme, ordered
 from hullwatch.advisories.record import ANY_STREAM, is_module_build
 from hullwatch.advisories.shards import Rule, Shard, Source
 from hullwatch.advisories.store import DirectorySource, Manifest, ShardSource
-from hullwatch.inventory.package import Package
+from hullwatch.inventory.package import OsRelease, Package
 
 #: Answers are forgotten beyond this number per ecosystem, so that a long-lived worker stays small.
 _REMEMBERED = 200_000
@@ -51,6 +55,7 @@ class Advisories:
         self.manifest: Manifest = source.manifest()
         self._ecosystems: dict[str, _Ecosystem | None] = {}
         self._enrichment = _Enrichment(self._open(ecosystems.ENRICHMENT))
+        self._repositories: Shard | None = None
 
     @classmethod
     def open(cls, source: ShardSource | Path) -> Advisories:
@@ -70,10 +75,21 @@ class Advisories:
         """Whether there are advisories for an ecosystem, and for this release of a distribution."""
         return ecosystems.shard(ecosystem) in self.manifest.shards
 
-    def match(self, packages: Iterable[Package]) -> list[Match]:
+    def streams(self, os: OsRelease) -> tuple[str, ...]:
+        """The streams that the packages of an image may be of, for :meth:`match`."""
+        if not os.content_sets:
+            return ()
+        if self._repositories is None:
+            self._repositories = self._open(ecosystems.REPOSITORIES)
+        known = self._repositories
+        return () if known is None else streams.resolve(os, known.streams)
+
+    def match(self, packages: Iterable[Package], of_streams: tuple[str, ...] = ()) -> list[Match]:
         """The vulnerabilities of the given packages, in the order of the packages.
 
         Packages without an ecosystem, and ecosystems without a shard, have no matches: ask :meth:`covers`.
+
+        :param of_streams: those of the image (:meth:`streams`).
         """
         matches: list[Match] = []
         known = self._ecosystems
@@ -85,6 +101,8 @@ class Advisories:
             if ecosystem is None:
                 continue
             verdicts = ecosystem.verdicts(package)
+            if of_streams and ecosystems.is_distribution(name):
+                verdicts = self._in_streams(package, verdicts, of_streams)
             if verdicts:
                 matches += [_match(package, verdict) for verdict in verdicts if verdict.security]
         return matches
@@ -109,6 +127,8 @@ class Advisories:
     def close(self) -> None:
         """Let go of all files."""
         self._enrichment.close()
+        if self._repositories is not None:
+            self._repositories.close()
         for ecosystem in self._ecosystems.values():
             if ecosystem is not None:
                 ecosystem.close()
@@ -127,8 +147,21 @@ class Advisories:
         return [
             f"{ecosystem}:{shard.removeprefix(prefix)}"
             for shard in self.manifest.shards
-            if shard.startswith(prefix)
+            if shard.startswith(prefix) and not ecosystems.is_stream(shard.removeprefix(prefix))
         ]
+
+    def _in_streams(
+        self, package: Package, main: tuple[Verdict, ...], of_streams: tuple[str, ...]
+    ) -> tuple[Verdict, ...]:
+        found = {verdict.vulnerability.id: verdict for verdict in main}
+        asked = [(name, stream) for name in of_streams if (stream := self._ecosystem(name)) is not None]
+        for name, stream in asked:
+            if streams.is_build_of(name, package.version):
+                for mended in stream.mended(package):
+                    found.pop(mended, None)
+        for _, stream in asked:
+            found |= {verdict.vulnerability.id: verdict for verdict in stream.verdicts(package)}
+        return tuple(found[identifier] for identifier in sorted(found))
 
     def _ecosystem(self, name: str) -> _Ecosystem | None:
         if name not in self._ecosystems:
@@ -196,6 +229,7 @@ class _Ecosystem:
         self._by_source = ecosystems.is_distribution(name) and ecosystems.key_of(name) == "source"
         self._states_by_source = ecosystems.states_by_source(name)
         self._answers: dict[tuple[str, str, str, str], tuple[Verdict, ...]] = {}
+        self._mended: dict[tuple[str, str, str], frozenset[str]] = {}
         self._sources: dict[int, Source] = {}
         self._described: dict[int, tuple[Vulnerability, tuple[tuple[str, Severity], ...]] | None] = {}
         self._rated: dict[tuple[int, Severity], Vulnerability] = {}
@@ -219,13 +253,11 @@ class _Ecosystem:
         return answer
 
     def _ask(self, name: str, version: str, module: str, component: str) -> tuple[Verdict, ...]:
-        rules = self._shard.rules(ecosystems.normal_name(self._name, name))
+        rules = self._rules(name)
         if component and component != name:
             # Versions of the source package are those of another package, but "all of them" holds here too.
             rules = [*rules, *(rule for rule in self._shard.rules(component) if _always(rule))]
-        if not module and is_module_build(version):
-            module = ANY_STREAM
-        comparable = [rule for rule in rules if _same_module(rule.module, module)]
+        comparable = _comparable(rules, version, module)
         if not comparable:
             return ()
         key = self._scheme.key(version)
@@ -249,6 +281,25 @@ class _Ecosystem:
             and (verdict := self._verdict(number, key, matched, said[number])) is not None
         ]
         return tuple(sorted(verdicts, key=lambda verdict: verdict.vulnerability.id))
+
+    def mended(self, package: Package) -> frozenset[str]:
+        """Vulnerabilities of which versions are named, but none that holds the package's."""
+        question = (package.name, package.version, package.module)
+        answer = self._mended.get(question)
+        if answer is None:
+            if len(self._mended) >= _REMEMBERED:
+                self._mended.clear()
+            comparable = _comparable(self._rules(package.name), package.version, package.module)
+            key = self._scheme.key(package.version)
+            hits = {number for rule in comparable if _holds(rule, key) for number in rule.vulnerabilities}
+            said = {number for rule in comparable if not _is_state(rule) for number in rule.vulnerabilities}
+            answer = self._mended[question] = frozenset(
+                self._shard.described(number).vulnerability.id for number in said - hits
+            )
+        return answer
+
+    def _rules(self, name: str) -> list[Rule]:
+        return self._shard.rules(ecosystems.normal_name(self._name, name))
 
     def _verdict(self, number: int, key: Key, matched: list[Rule], said: list[Rule]) -> Verdict | None:
         described = self._describe(number)
@@ -323,6 +374,13 @@ def _is_state(rule: Rule) -> bool:
 def _contradicted(matched: list[Rule], said: list[Rule]) -> bool:
     """Whether only states hold, although versions are named: then the installed one is none of them."""
     return all(_is_state(rule) for rule in matched) and not all(_is_state(rule) for rule in said)
+
+
+def _comparable(rules: list[Rule], version: str, module: str) -> list[Rule]:
+    """The rules for builds of the installed one's module, or for plain builds."""
+    if not module and is_module_build(version):
+        module = ANY_STREAM
+    return [rule for rule in rules if _same_module(rule.module, module)]
 
 
 def _same_module(rule: str, installed: str) -> bool:

@@ -87,7 +87,15 @@ class Enrichment(msgspec.Struct, frozen=True, array_like=True):
     rejected: bool = False
 
 
-Record = Advisory | Enrichment
+class Repository(msgspec.Struct, frozen=True, array_like=True):
+    """A repository of packages and the streams that it serves, see :mod:`hullwatch.advisories.streams`."""
+
+    name: str
+    #: Ecosystems, sorted.
+    streams: tuple[str, ...]
+
+
+Record = Advisory | Enrichment | Repository
 
 
 class Reading:

@@ -19,7 +19,7 @@ import msgspec
 from hullwatch.advisories import aliases, severity
 from hullwatch.advisories.model import Cvss, Exploited, Severity, Vulnerability
 from hullwatch.advisories.ranges import Interval, Scheme, ordered
-from hullwatch.advisories.record import Advisory, Affected, Enrichment, RuleStatus
+from hullwatch.advisories.record import Advisory, Affected, Enrichment, Repository, RuleStatus
 
 #: Raised whenever the same records would be compiled differently, or the tables change.
 VERSION = 3
@@ -32,6 +32,7 @@ CREATE TABLE advisory (number INTEGER PRIMARY KEY, source BLOB NOT NULL);
 CREATE TABLE vulnerability (number INTEGER PRIMARY KEY, record BLOB NOT NULL);
 """
 _ENRICHMENT_TABLES = "CREATE TABLE cve (number INTEGER PRIMARY KEY, record BLOB NOT NULL);"
+_REPOSITORY_TABLES = "CREATE TABLE repository (name TEXT PRIMARY KEY, streams BLOB NOT NULL) WITHOUT ROWID;"
 
 
 class Rule(msgspec.Struct, frozen=True, array_like=True):
@@ -89,6 +90,7 @@ class Shard:
     _source = msgspec.msgpack.Decoder(Source)
     _described = msgspec.msgpack.Decoder(Described)
     _enrichment = msgspec.msgpack.Decoder(Enrichment)
+    _streams = msgspec.msgpack.Decoder(tuple[str, ...])
 
     def __init__(self, path: Path) -> None:
         # The file never changes once it has its name, so neither locks nor a journal are looked for.
@@ -123,6 +125,11 @@ class Shard:
         blob = self._one("SELECT record FROM cve WHERE number = ?", number)
         return None if blob is None else self._enrichment.decode(blob)
 
+    def streams(self, repository: str) -> tuple[str, ...]:
+        """The streams that a repository serves; only the shard of repositories can be asked."""
+        blob = self._one("SELECT streams FROM repository WHERE name = ?", repository)
+        return () if blob is None else self._streams.decode(blob)
+
     def packages(self) -> Iterator[tuple[str, bytes]]:
         """Every package with a digest of all that is said of it: comparable between two generations."""
         for name, blob in self._connection.execute("SELECT name, rules FROM package"):
@@ -138,6 +145,10 @@ class Shard:
         """Every CVE with what is known of it; only the enrichment shard can be asked."""
         for number, blob in self._connection.execute("SELECT number, record FROM cve"):
             yield aliases.cve_of(number), blob
+
+    def repositories(self) -> Iterator[tuple[str, bytes]]:
+        """Every repository with its streams; only the shard of repositories can be asked."""
+        yield from self._connection.execute("SELECT name, streams FROM repository")
 
     def _one(self, query: str, value: str | int) -> bytes | None:
         row = self._connection.execute(query, (value,)).fetchone()
@@ -212,6 +223,21 @@ def compile_enrichment(records: Iterable[Enrichment], path: Path) -> Counts:
         database.execute("COMMIT")
     _normalise(path)
     return Counts(vulnerabilities=len(merged))
+
+
+def compile_repositories(records: Iterable[Repository], path: Path) -> Counts:
+    """Write the shard of repositories to ``path``, which must not exist."""
+    streams: dict[str, set[str]] = {}
+    for record in records:
+        streams.setdefault(record.name, set()).update(record.streams)
+    with closing(_create(path, _REPOSITORY_TABLES)) as database:
+        database.executemany(
+            "INSERT INTO repository VALUES (?, ?)",
+            ((name, _encode(sorted(streams[name]))) for name in sorted(streams)),
+        )
+        database.execute("COMMIT")
+    _normalise(path)
+    return Counts()
 
 
 def _create(path: Path, tables: str) -> sqlite3.Connection:

@@ -184,7 +184,8 @@ def _match(directory: Path, inventory: Inventory) -> tuple[list[Match], list[str
                 limits.append(f"there are no advisories for {name} in {directory}")
             elif only_fixed(name):
                 limits.append(f"advisories for {name} name only what is fixed already")
-        return compiled.match(inventory.packages), limits, compiled.manifest.dates()
+        matches = compiled.match(inventory.packages, compiled.streams(inventory.os))
+        return matches, limits, compiled.manifest.dates()
 
 
 def _controls(reading: Reading) -> list[Result]:

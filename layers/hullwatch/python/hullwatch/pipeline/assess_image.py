@@ -105,7 +105,7 @@ def assessment_of(inventory: Inventory, advisories: Advisories) -> Assessment:
     return Assessment(
         digest=inventory.digest,
         generation=advisories.generation,
-        matches=tuple(advisories.match(inventory.packages)),
+        matches=tuple(advisories.match(inventory.packages, advisories.streams(inventory.os))),
         problems=inventory.problems,
         unmatched=tuple(name for name in ecosystems if name and not advisories.covers(name)),
         feeds=advisories.manifest.dates(),

@@ -30,7 +30,7 @@ from hullwatch.aws.image_records import ImageRecord, Status
 from hullwatch.aws.services import Services
 from hullwatch.aws.shards import EvidenceSource
 from hullwatch.errors import FeedInvalid
-from hullwatch.inventory.package import Package, Problem
+from hullwatch.inventory.package import OsRelease, Package, Problem
 from hullwatch.pipeline import keys
 from hullwatch.pipeline.assess_image import Assessment, assessed, noticed, said, write_matches
 from hullwatch.pipeline.settle import lineages_of, settle_track
@@ -84,6 +84,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     packages: dict[str, frozenset[str]] = {}
     #: Shards that came or went: what was not covered may be now.
     shards: frozenset[str] = frozenset()
+    #: Repositories that serve other streams.
+    repositories: frozenset[str] = frozenset()
 
 
 _EVERYTHING = Difference(everything=True)
@@ -93,6 +95,7 @@ class _Stored(msgspec.Struct, frozen=True):
     """A stored inventory whose packages are not decoded: most of them were seen in another image."""
 
     digest: str
+    os: OsRelease = OsRelease()
     packages: tuple[msgspec.Raw, ...] = ()
     problems: tuple[Problem, ...] = ()
 
@@ -107,12 +110,13 @@ class _Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Seen:
-    """A package as images store it. It is decoded once, and matched when it is first asked about."""
+    """A package as images of the same streams store it, decoded once, and matched when first asked about."""
 
-    __slots__ = ("answer", "package", "touched")
+    __slots__ = ("answer", "package", "streams", "touched")
 
-    def __init__(self, package: Package, touched: bool) -> None:
+    def __init__(self, package: Package, streams: tuple[str, ...], touched: bool) -> None:
         self.package = package
+        self.streams = streams
         self.touched = touched
         self.answer: _Answer | None = None
 
@@ -123,6 +127,8 @@ class Listed(NamedTuple):
     digest: str
     packages: list[_Seen]
     problems: tuple[Problem, ...]
+    #: Its packages may be of other streams than before.
+    moved: bool
 
 
 class Matcher:
@@ -135,7 +141,7 @@ class Matcher:
     def __init__(self, difference: Difference, advisories: Advisories) -> None:
         self._difference = difference
         self._advisories = advisories
-        self._seen: dict[bytes, _Seen] = {}
+        self._seen: dict[tuple[bytes, tuple[str, ...]], _Seen] = {}
         self._stored = msgspec.json.Decoder(_Stored)
         self._package = msgspec.json.Decoder(Package)
         self._inflate = zstandard.ZstdDecompressor()
@@ -149,15 +155,18 @@ class Matcher:
         stored = self._stored.decode(document)
         if len(self._seen) > _REMEMBERED:
             self._seen.clear()
+        streams = self._advisories.streams(stored.os)
         packages = []
         for raw in stored.packages:
-            text = bytes(raw)
-            seen = self._seen.get(text)
+            key = (bytes(raw), streams)
+            seen = self._seen.get(key)
             if seen is None:
-                package = self._package.decode(text)
-                seen = self._seen[text] = _Seen(package, self._is_touched(package))
+                package = self._package.decode(raw)
+                touched = self._is_touched(package, streams)
+                seen = self._seen[key] = _Seen(package, streams, touched)
             packages.append(seen)
-        return Listed(stored.digest, packages, stored.problems)
+        moved = not self._difference.repositories.isdisjoint(stored.os.content_sets)
+        return Listed(stored.digest, packages, stored.problems, moved)
 
     def assess(self, inventory: Listed, before: str) -> Assessment | None:
         """What the new generation says about an inventory; ``None`` where that is nothing new.
@@ -166,7 +175,7 @@ class Matcher:
         empty when that does not count.
         """
         packages = inventory.packages
-        if before and not any(seen.touched for seen in packages):
+        if before and not inventory.moved and not any(seen.touched for seen in packages):
             return None
         answers = [seen.answer or self._ask(seen) for seen in packages]
         unmatched = tuple(sorted({answer.unmatched for answer in answers} - {""}))
@@ -182,7 +191,7 @@ class Matcher:
         )
 
     def _ask(self, seen: _Seen) -> _Answer:
-        matches = tuple(self._advisories.match([seen.package]))
+        matches = tuple(self._advisories.match([seen.package], seen.streams))
         ecosystem = seen.package.ecosystem
         seen.answer = _Answer(
             matches=matches,
@@ -191,17 +200,19 @@ class Matcher:
         )
         return seen.answer
 
-    def _is_touched(self, package: Package) -> bool:
+    def _is_touched(self, package: Package, streams: tuple[str, ...]) -> bool:
         if self._difference.everything:
             return True
         if not package.ecosystem:
             return False
-        shard = ecosystems.shard(package.ecosystem)
-        names = self._difference.packages.get(shard, frozenset())
         # By both names, whichever of them the advisories are keyed by: one match too many costs little.
-        return shard in self._difference.shards or any(
-            ecosystems.normal_name(package.ecosystem, name) in names
-            for name in (package.name, package.source_name)
+        names = {
+            ecosystems.normal_name(package.ecosystem, name) for name in (package.name, package.source_name)
+        }
+        return any(
+            shard in self._difference.shards
+            or not names.isdisjoint(self._difference.packages.get(shard, frozenset()))
+            for shard in map(ecosystems.shard, (package.ecosystem, *streams))
         )
 
 
@@ -323,6 +334,7 @@ def _difference(services: Services, before: str, after: str) -> Difference:
     return Difference(
         everything=bool(found.cves),
         packages=found.packages,
+        repositories=found.repositories,
         shards=frozenset(old.manifest().shards.keys() ^ new.manifest().shards.keys()),
     )
 

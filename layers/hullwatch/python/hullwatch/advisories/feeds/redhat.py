@@ -5,9 +5,9 @@ products. What has changed since the archive was made is listed in ``changes.csv
 of its own; what was deleted is listed in ``deletions.csv``. Of both, the newer word counts.
 
 ``fixed`` names binary packages with their versions. The states without a fix name components, which are
-source packages, without any version: they hold for every binary package built from them. Only the main
-stream of each major release is used; layered products and extended support (EUS, AUS, E4S) are other
-builds.
+source packages, without any version: they hold for every binary package built from them. The main stream of
+each major release is an ecosystem, and so is each stream of extended support; which of those a repository
+serves, a document of its own tells (:mod:`hullwatch.advisories.streams`). Layered products are left out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import msgspec
 import zstandard
 
 from hullwatch.advisories import aliases, severity
-from hullwatch.advisories.feeds.feed import Ask, Document, content, each, newest, one_line
+from hullwatch.advisories.feeds.feed import Ask, Document, content, each, newest, one_line, parse
 from hullwatch.advisories.feeds.updateinfo import is_debug
 from hullwatch.advisories.model import Cvss
 from hullwatch.advisories.record import (
@@ -36,20 +36,23 @@ from hullwatch.advisories.record import (
     Affected,
     Event,
     Reading,
+    Record,
+    Repository,
     RuleStatus,
     is_module_build,
 )
 from hullwatch.errors import FeedInvalid
 
 NAME = "redhat"
-VERSION = 2
+VERSION = 3
 MAX_AGE = 7
 LICENCE = "CC-BY-4.0 (Red Hat, Inc.)"
 
 URL = "https://security.access.redhat.com/data/csaf/v2/vex/archive_latest.txt"
+REPOSITORIES_URL = "https://security.access.redhat.com/data/meta/v1/repository-to-cpe.json"
 _PATH = "redhat/csaf_vex.tar.zst"
 #: What is read differently lies in folders of its own.
-_CHANGES, _DELETIONS = "changes", "deletions"
+_CHANGES, _DELETIONS, _REPOSITORIES = "changes", "deletions", "repositories"
 _PAGE = "https://access.redhat.com/security/cve/{cve}"
 
 _MAX_ENTRY = 64 * 1024 * 1024
@@ -64,6 +67,12 @@ _ENTRY = re.compile(r"(?:.*/)?(cve-\d{4}-\d{4,9})\.json")
 _LISTED = re.compile(r"\d{4}/(cve-\d{4}-\d{4,9})\.json")
 #: The main stream of a major release, whatever its repository; from 10 on with a minor number.
 _MAIN_STREAM = re.compile(r"cpe:/[ao]:redhat:enterprise_linux:(\d+)(?:\.\d+)?(?:::[a-z_]+)?")
+#: Extended support of a release, from the first on whose images name their repositories.
+#: https://redhatproductsecurity.github.io/security-data-guidelines/cpe/
+_STREAM = re.compile(
+    r"cpe:/[ao]:redhat:"
+    r"((?:rhel|enterprise_linux)_(?:aus|e4s|els|eus|eus_long_life|tus):(?:[7-9]|[1-9]\d)(?:\.\d+)?)(?:::\w+)?"
+)
 _MODULE = re.compile(r"[\w.+-]+:[\w.+-]+(?::[\w.+-]+)*")
 
 #: How Red Hat words the remedy of an affected component -> what that means.
@@ -157,6 +166,14 @@ class _File(msgspec.Struct):
     vulnerabilities: list[_Vulnerability] = []
 
 
+class _Repository(msgspec.Struct):
+    cpes: list[_Text] = []
+
+
+class _Repositories(msgspec.Struct):
+    data: dict[_Text, _Repository]
+
+
 class _Component(msgspec.Struct, frozen=True):
     """A package as a purl names it; a state without a fix has no version."""
 
@@ -170,7 +187,7 @@ _DECODER = msgspec.json.Decoder(_File)
 
 
 def documents() -> tuple[Document, ...]:
-    """The newest archive, what has changed since, and what was deleted."""
+    """The newest archive, what has changed since, what was deleted, and what repositories serve."""
     return (
         Document(path=_PATH, url=URL, limit=4096 * 1024 * 1024, locate=_locate),
         Document(
@@ -185,6 +202,7 @@ def documents() -> tuple[Document, ...]:
             url=urllib.parse.urljoin(URL, "deletions.csv"),
             limit=_LISTING,
         ),
+        Document(path=f"redhat/{_REPOSITORIES}/repository-to-cpe.json", url=REPOSITORIES_URL, limit=_LISTING),
     )
 
 
@@ -238,15 +256,23 @@ def _text(moment: datetime) -> str:
 
 
 def find(mirror: Path) -> dict[str, str]:
-    """The archive, else the one with the newest date in its name; changes and deletions beside it."""
+    """The archive, else the one with the newest date in its name; the other documents beside it."""
     archives = newest(mirror, _PATH, "redhat/csaf_vex_*.tar.zst") or each(mirror, "redhat/vex/*.tar.zst")
-    return archives | each(mirror, f"redhat/{_CHANGES}/*.tar.zst", f"redhat/{_DELETIONS}/*.csv")
+    return archives | each(
+        mirror,
+        f"redhat/{_CHANGES}/*.tar.zst",
+        f"redhat/{_DELETIONS}/*.csv",
+        f"redhat/{_REPOSITORIES}/*.json",
+    )
 
 
-def read(path: Path, log: Reading) -> Iterator[Advisory]:
-    """One record per CVE that concerns a release of Red Hat Enterprise Linux."""
+def read(path: Path, log: Reading) -> Iterator[Record]:
+    """One record per CVE that concerns a release or stream of RHEL, or per repository that serves one."""
     if path.parent.name == _DELETIONS:
         _note_deleted(path, log)
+        return
+    if path.parent.name == _REPOSITORIES:
+        yield from _repositories(path, log)
         return
     log.partial = path.parent.name == _CHANGES
     for cve, changed, data in _files(path):
@@ -276,6 +302,17 @@ def _note_deleted(path: Path, log: Reading) -> None:
             log.replaced[cve] = max(log.replaced.get(cve, ""), _text(moment))
         else:
             log.skipped["invalid"] += 1
+
+
+def _repositories(path: Path, log: Reading) -> Iterator[Repository]:
+    """What is said of repositories of the main streams and of layered products is of no use here."""
+    for name, repository in parse(content(path, _LISTING), _Repositories).data.items():
+        log.entries += 1
+        streams = {f"Red Hat:{found[1]}" for cpe in repository.cpes if (found := _STREAM.fullmatch(cpe))}
+        if streams:
+            yield Repository(name, tuple(sorted(streams)))
+        else:
+            log.skipped["serves no stream"] += 1
 
 
 def _files(path: Path) -> Iterator[tuple[str, str, bytes]]:
@@ -342,15 +379,15 @@ class _Products:
         }
         for product in _products(tree.branches):
             helper = product.product_identification_helper
-            stream = _MAIN_STREAM.fullmatch(helper.cpe)
+            release = _MAIN_STREAM.fullmatch(helper.cpe) or _STREAM.fullmatch(helper.cpe)
             component = _component(helper.purl)
-            if stream is not None:
-                self._releases[product.product_id] = f"Red Hat:{stream[1]}"
+            if release is not None:
+                self._releases[product.product_id] = f"Red Hat:{release[1]}"
             if component is not None:
                 self._components[product.product_id] = component
 
     def resolve(self, product_id: str) -> tuple[str, _Component] | None:
-        """Ecosystem and component; ``None`` outside the main streams."""
+        """Ecosystem and component; ``None`` in layered products."""
         parent, reference = self._relations.get(product_id, ("", ""))
         # A package of a module is a component of the module, which is a component of the product.
         for _ in range(_MAX_DEPTH):
