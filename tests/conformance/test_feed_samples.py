@@ -100,7 +100,7 @@ def test_red_hats_states_are_those_of_the_file(tmp_path: Path) -> None:
 
 
 def test_red_hats_extended_support_mends_in_builds_of_its_own(tmp_path: Path) -> None:
-    # CVE-2023-6212 in Firefox: one version for all, built once for each minor release.
+    # CVE-2023-6212 in Firefox: one version for all but 6, built once for each minor release.
     found, _ = read(tmp_path, "redhat", "redhat/vex/v2/vex-archive.tar.zst", "redhat/csaf_vex.tar.zst")
     (firefox,) = (r for r in found if isinstance(r, Advisory) and r.id == "CVE-2023-6212")
     fixes = {

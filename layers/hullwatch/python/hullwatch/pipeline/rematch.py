@@ -141,7 +141,8 @@ class Matcher:
     def __init__(self, difference: Difference, advisories: Advisories) -> None:
         self._difference = difference
         self._advisories = advisories
-        self._seen: dict[tuple[bytes, tuple[str, ...]], _Seen] = {}
+        #: By the streams of the image.
+        self._seen: dict[tuple[str, ...], dict[bytes, _Seen]] = {}
         self._stored = msgspec.json.Decoder(_Stored)
         self._package = msgspec.json.Decoder(Package)
         self._inflate = zstandard.ZstdDecompressor()
@@ -153,17 +154,17 @@ class Matcher:
         """
         document = self._inflate.decompress(content, max_output_size=_MAX_INVENTORY)
         stored = self._stored.decode(document)
-        if len(self._seen) > _REMEMBERED:
+        if sum(map(len, self._seen.values())) > _REMEMBERED:
             self._seen.clear()
         streams = self._advisories.streams(stored.os)
+        known = self._seen.setdefault(streams, {})
         packages = []
         for raw in stored.packages:
-            key = (bytes(raw), streams)
-            seen = self._seen.get(key)
+            text = bytes(raw)
+            seen = known.get(text)
             if seen is None:
-                package = self._package.decode(raw)
-                touched = self._is_touched(package, streams)
-                seen = self._seen[key] = _Seen(package, streams, touched)
+                package = self._package.decode(text)
+                seen = known[text] = _Seen(package, streams, self._is_touched(package, streams))
             packages.append(seen)
         moved = not self._difference.repositories.isdisjoint(stored.os.content_sets)
         return Listed(stored.digest, packages, stored.problems, moved)
