@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from fakes.feeds import Mirror
 from fakes.images import FakeImage, FakeIndex, layer, write_oci_layout
+from fakes.vex import merged, packed, repositories, vex
 
 
 def run(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -39,6 +41,42 @@ def test_json_has_the_image_its_packages_and_its_vulnerabilities(image: Path, ad
     assert {"debian", "kev", "osv"} <= report["feeds"].keys()
     exploited = [entry["id"] for entry in report["vulnerabilities"] if entry["kev"]]
     assert exploited == ["CVE-2023-4863"]
+
+
+def test_an_image_of_extended_support_gets_its_own_fixes(tmp_path: Path) -> None:
+    mirror = Mirror(tmp_path)
+    builds = ("enterprise_linux:8", "12.el8_10"), ("rhel_eus:8.8", "9.el8_8")
+    says = [
+        vex(
+            cpe=f"cpe:/o:redhat:{product}::baseos",
+            purl=f"pkg:rpm/redhat/openssl-libs@1.1.1k-{release}?arch=x86_64",
+        )
+        for product, release in builds
+    ]
+    eus = "rhel-8-for-x86_64-baseos-eus-rpms__8_DOT_8"
+    mirror.write("redhat/csaf_vex.tar.zst", packed(merged(*says)))
+    mirror.write(
+        "redhat/repositories/repository-to-cpe.json",
+        repositories({eus: ["cpe:/o:redhat:rhel_eus:8.8::baseos"]}),
+    )
+    mirror.build()
+
+    def fixes(*content_sets: str) -> list[str]:
+        files = {
+            "etc/os-release": "ID=rhel\nVERSION_ID=8.8\n",
+            "root/buildinfo/content_manifests/a.json": json.dumps({"content_sets": content_sets}),
+            "var/lib/rpmmanifest/container-manifest-2": (
+                "openssl-libs\t1.1.1k-8.el8_8\t1\t1\t(none)\t(none)\t1\tx86_64\t0\t"
+                "openssl-1.1.1k-8.el8_8.src.rpm\n"
+            ),
+        }
+        image = FakeImage(layers=[layer(files)])
+        layout = write_oci_layout(tmp_path / f"image-{len(content_sets)}", {"v1": image})
+        done = run("scan", layout, "--advisories", mirror.output, "--format", "json")
+        return [entry["fixed"] for entry in json.loads(done.stdout)["vulnerabilities"]]
+
+    assert fixes("rhel-8-for-x86_64-baseos-rpms") == ["1.1.1k-12.el8_10"]
+    assert fixes("rhel-8-for-x86_64-baseos-rpms", eus) == ["1.1.1k-9.el8_8"]
 
 
 def test_the_table_says_what_to_upgrade(image: Path, advisories: Path) -> None:
