@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ from hullwatch.aws.image_records import ImageRecord
 from hullwatch.inventory.package import Inventory, OsRelease, Package, Problem
 from hullwatch.pipeline import keys
 from hullwatch.pipeline.assess_image import assessment_of, says
-from hullwatch.pipeline.rematch import Difference, Matcher, Rematch
+from hullwatch.pipeline.rematch import Difference, Fleet, Matcher, Rematch, plan
 
 DJANGO, FLASK = pypi("django", "2.2"), pypi("flask", "1.0")
 
@@ -140,6 +141,31 @@ def test_an_image_is_touched_by_what_its_streams_say(
     matcher = Matcher(difference, with_streams)
     listed = matcher.read(stored(of_rhel(*content_sets)))
     assert (matcher.assess(listed, "what the old ones said") is not None) == touched
+
+
+def test_a_plan_says_which_repositories_serve_other_streams(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mirror = Mirror(tmp_path)
+    mirror.write("redhat/csaf_vex.tar.zst", packed(vex()))
+    generations = []
+    for minor in (6, 8):
+        served = {"eus": [f"cpe:/o:redhat:rhel_eus:8.{minor}::baseos"], "other": ["cpe:/o:redhat:rhel_els:7"]}
+        mirror.write("redhat/repositories/repository-to-cpe.json", repositories(served))
+        generations.append(mirror.build().generation)
+    before, after = generations
+    written: dict[str, Any] = {}
+    evidence = SimpleNamespace(
+        get_document=lambda key, kind: Fleet(before),
+        get=lambda key: (mirror.output / key.removeprefix("advisories/")).read_bytes(),
+        download=lambda key, path: path.write_bytes(evidence.get(key)),
+        put_document=written.__setitem__,
+        upload=lambda path, key: None,
+    )
+    services: Any = SimpleNamespace(evidence=evidence, images=SimpleNamespace(with_status=lambda status: ()))
+    plan(services, after)
+    assert written[keys.difference(before, after)] == Difference(repositories=frozenset({"eus"}))
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing of ours", zstandard.compress(b'{"digest": 1}')])
