@@ -70,7 +70,7 @@ class Workflow:
         return Counter(name for name, _ in self.calls)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def workflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workflow]:
     directory = tmp_path_factory.mktemp("workflows")
     with LocalCloud() as cloud:
