@@ -107,7 +107,7 @@ def test_what_is_no_change_starts_nothing(account: Account, caplog: pytest.LogCa
 
 def runs(account: Account, scope: str, role: str = "") -> None:
     entry = Running(digest="sha256:a", image="nginx", kind="EcsTask", workload="shop", role=role)
-    account.services.running.replace(scope, [entry], complete=True, at=AT)
+    account.services.running.replace(scope, [entry], complete=True, at=AT, tell=lambda _: None)
 
 
 def test_a_role_is_followed_to_where_it_is_in_use(account: Account) -> None:

@@ -8,7 +8,7 @@ and whether all of it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 import msgspec
@@ -49,34 +49,40 @@ class RunningRecords:
         *,
         complete: bool,
         at: str,
+        tell: Callable[[set[Where]], None],
+        vague: bool = False,
         only: tuple[str, str] | None = None,
-    ) -> set[Where]:
-        """Make ``running`` all that is known of a scope, and say for which images something has changed.
+    ) -> None:
+        """Make ``running`` all that is known of a scope, and ``tell`` for which images something has changed.
 
-        What an incomplete survey did not see is kept: it may still run. ``at`` is ISO 8601, UTC. With
-        ``only``, a cluster (empty for any) and a workload, that one was read, and the rest stays.
+        What an incomplete survey did not see is kept: it may still run. What a ``vague`` one says of roles
+        and exposure may lack something, so what was known of them stays. ``at`` is ISO 8601, UTC. With
+        ``only``, a cluster (empty for any) and a workload, that one was read, and the rest stays. Broken off
+        at any point, the next call tells the same images again.
         """
         now = int(datetime.fromisoformat(at).timestamp())
         before = {item["sk"]: item for item in self._table.query(f"SURVEY#{scope}") if _within(item, only)}
         after = {
             item["sk"]: item for item in self._items(scope, running, now + _FORGOTTEN) if _within(item, only)
         }
+        if vague:
+            after = {key: {**item, **_details(before.get(key, {}))} for key, item in after.items()}
         stale = before.keys() - after.keys() if complete else set()
         changed = {key for key in after if _said(after[key]) != _said(before.get(key))} | stale
         news = [item for key, item in after.items() if not _still(before.get(key), item, now)]
-        # Whatever is there by image must be there by scope too, or nothing would ever take it away.
-        self._table.write(news)
+        # Whatever is there by image must be there by scope too, or nothing would ever take it away. It only
+        # counts as known by scope once everybody was told, or a worker that dies here would hide the change.
+        self._table.write({**item, "untold": True} for item in news)
         self._table.write(map(_by_image, news), [_image_key(before[key]) for key in stale])
-        self._table.write(deletes=[(f"SURVEY#{scope}", key) for key in stale])
         if only is None:
             self._table.put({"pk": "SURVEYS", "sk": scope, "complete": complete, "at": at})
-        return {self._where({**before, **after}[key]) for key in changed}
+        tell({self._where({**before, **after}[key]) for key in changed})
+        self._table.write(news, [(f"SURVEY#{scope}", key) for key in stale])
 
-    def forget(self, scope: str, at: str) -> set[Where]:
+    def forget(self, scope: str, at: str, tell: Callable[[set[Where]], None]) -> None:
         """Forget a scope that is gone, such as a deleted cluster."""
-        changed = self.replace(scope, (), complete=True, at=at)
+        self.replace(scope, (), complete=True, at=at, tell=tell)
         self._table.write(deletes=[("SURVEYS", scope)])
-        return changed
 
     def of_repository(self, repository: str) -> dict[str, tuple[Running, ...]]:
         """What runs of a repository, by the digest that the runtimes name."""
@@ -163,6 +169,13 @@ def _still(before: Item | None, after: Item, now: int) -> bool:
     )
 
 
+def _details(item: Item) -> Item:
+    """What is known of a workload from other reads than the one that lists what runs."""
+    return {name: item[name] for name in ("role", "exposure") if item.get(name)}
+
+
 def _said(item: Item | None) -> tuple[object, ...]:
     """What a priority may depend on; a different number of copies is no news."""
-    return (item.get("role"), tuple(item.get("exposure", ()))) if item else ()
+    if item is None or item.get("untold"):
+        return ()
+    return item.get("role"), tuple(item.get("exposure", ()))

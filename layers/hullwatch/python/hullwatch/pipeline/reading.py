@@ -30,6 +30,21 @@ RUNNING: dict[Kind, str] = {
     "functions": "lambda:GetFunction",
     "cluster": "pods",
 }
+#: Inputs that tell as whom it runs and how it can be reached, where they are read.
+_DETAILS: dict[Kind, tuple[str, ...]] = {
+    "ecs": (
+        "ecs:DescribeServices",
+        "ecs:DescribeTaskDefinition",
+        "elasticloadbalancing:DescribeTargetGroups",
+    ),
+    "cluster": (
+        "services",
+        "ingresses.networking.k8s.io",
+        "serviceaccounts",
+        "eks:DescribePodIdentityAssociation",
+        "elasticloadbalancing:DescribeLoadBalancers",
+    ),
+}
 #: Of controls about images and workloads alike, each part judges its own.
 _ELSEWHERE: dict[Kind, Kind] = {"ecs": "cluster", "cluster": "ecs"}
 
@@ -136,6 +151,12 @@ class PartReading:
         if self._part.kind == "cluster":
             return kubernetes_running(snapshot)
         return list(self._account.running())
+
+    @property
+    def vague(self) -> bool:
+        """Whether something that tells more of what runs did not answer this time."""
+        details = _DETAILS.get(self._part.kind, ())
+        return any(self.inputs[name].status == "unavailable" for name in details if name in self.inputs)
 
     def _documents(self) -> Iterator[Document]:
         if self._cluster:

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import boto3
@@ -116,7 +117,7 @@ def _survey(services: Services, part: Part) -> tuple[dict[str, int], list[Part]]
     if reading.is_gone:
         everything = frozenset(control.id for control in controls)
         counts = settle_controls(services, [], Covered(part=part, scope=reading.scope, controls=everything))
-        _look_again(services, services.running.forget(part.scope, at))
+        services.running.forget(part.scope, at, partial(_look_again, services))
         return counts, []
     # For the registry, what runs is what the other parts have seen.
     images, known = _in_use(services, at) if part.kind == "ecr" else ([], {})
@@ -128,7 +129,7 @@ def _survey(services: Services, part: Part) -> tuple[dict[str, int], list[Part]]
         if part.whole or part.is_about(result.resource)
     ]
     counts = settle_controls(services, results, covered_by(snapshot, controls, part), accepted_risks())
-    _look_again(services, _settle_running(services, part, reading, snapshot, at))
+    _settle_running(services, part, reading, snapshot, at)
     if part.subject != "service":
         return counts, []
     # Which revisions a service runs is part of what is said about their families.
@@ -172,16 +173,24 @@ def _in_use(services: Services, at: str) -> tuple[list[RunningImage], dict[str, 
 
 def _settle_running(
     services: Services, part: Part, reading: PartReading, snapshot: Snapshot, at: str
-) -> set[Where]:
-    """Bring the running inventory in line, and say for which images something has changed."""
+) -> None:
+    """Bring the running inventory in line, and have images looked at for which something has changed."""
     if part.kind not in RUNNING:
-        return set()
+        return
     only = None
     if part.name:
         only = (part.cluster, part.name if part.subject == "service" else f"family/{part.name}")
     running = reading.running(snapshot)
     complete = reading.inputs[RUNNING[part.kind]].complete
-    return services.running.replace(part.scope, running, complete=complete, at=at, only=only)
+    services.running.replace(
+        part.scope,
+        running,
+        complete=complete,
+        at=at,
+        tell=partial(_look_again, services),
+        vague=reading.vague,
+        only=only,
+    )
 
 
 def _look_again(services: Services, changed: set[Where]) -> None:
