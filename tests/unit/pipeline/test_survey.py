@@ -9,7 +9,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from hullwatch.aws.services import Services
 from hullwatch.pipeline.survey import plan_survey, take_changes
@@ -55,22 +54,8 @@ class Account:
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    with mock_aws():
-        keys = ("pk", "sk")
-        boto3.client("dynamodb").create_table(
-            TableName="hullwatch",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-        )
-        yield Account()
+def account(aws: None) -> Account:
+    return Account()
 
 
 def call(source: str, operation: str, /, **request: str) -> str:

@@ -162,6 +162,8 @@ def _tasks(
             for task in answer["tasks"]:
                 revisions |= {task.get("taskDefinitionArn", "")} - {""}
                 named.digests |= running.task(task)
+                # Their registry is asked about them, whether or not their definition can be read.
+                named.images |= {item.get("image", "") for item in task.get("containers", ())} - {""}
             yield {"tasks": answer["tasks"]}
             reading.failures(TASKS, answer)
 
