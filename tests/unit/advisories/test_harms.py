@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fakes import openvex as canonical
 from fakes.feeds import Mirror, osv_record
 from fakes.vex import packed, vex
 from hullwatch.advisories import store
@@ -121,6 +122,15 @@ def archive(mirror: Mirror, numbers: Sequence[int], day: str, poisoned: bool) ->
     return mirror.write("redhat/csaf_vex.tar.zst", packed(*files, changed=f"{day}T00:00:00"))
 
 
+def openvex(mirror: Mirror, numbers: Sequence[int], day: str, poisoned: bool) -> Path:
+    said = {"timestamp": f"{day}T10:00:00Z"}
+    files: list[dict[str, Any] | bytes] = [
+        canonical.openvex(cve(n), f"source-{n % 7}", jammy="needed") | said for n in numbers
+    ]
+    files += [b'{"statements": "all is well"}' for _ in numbers if poisoned]
+    return mirror.write("ubuntu/vex-all.tar.xz", canonical.packed(*files))
+
+
 def kev(mirror: Mirror, numbers: Sequence[int], day: str, poisoned: bool) -> Path:
     entries = [{"cveID": cve(n), "dateAdded": "2026-05-01"} for n in numbers]
     entries += [{"cveID": f"harmless-{n}", "dateAdded": "2026-05-01"} for n in numbers if poisoned]
@@ -186,6 +196,7 @@ FORMS: dict[str, Writer] = {
         updateinfo,
         oval,
         archive,
+        openvex,
         photon,
         kev,
         epss,
