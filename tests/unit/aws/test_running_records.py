@@ -18,7 +18,13 @@ AT = "2026-11-24T10:00:00.000Z"
 LATER = "2026-11-24T11:00:00.000Z"
 
 SHOP = Running(
-    digest="sha256:a", image=f"{HOST}/team/shop:v1", kind="EcsTask", cluster="prod", workload="shop", count=3
+    digest="sha256:a",
+    image=f"{HOST}/team/shop:v1",
+    kind="EcsTask",
+    cluster="prod",
+    workload="shop",
+    containers=("web",),
+    count=3,
 )
 JOBS = Running(digest="sha256:b", image=f"{HOST}/team/jobs@sha256:b", kind="LambdaFunction", workload="jobs")
 

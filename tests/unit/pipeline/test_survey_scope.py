@@ -13,7 +13,7 @@ from fakes.recorded_account import RecordedAccount
 from hullwatch.aws.services import Services, timestamp
 from hullwatch.errors import LeaseHeld, SourceUnavailable
 from hullwatch.pipeline import survey
-from hullwatch.pipeline.settle_controls import leased
+from hullwatch.pipeline.settle_controls import LEASE_SECONDS, leased
 from hullwatch.posture.model.running import Running
 from hullwatch.posture.parts import Part
 from hullwatch.settings import AcceptedRisk, Environment
@@ -368,6 +368,17 @@ def test_nothing_is_read_while_another_worker_surveys_the_scope(world: World) ->
         assert world.account.calls == []
         world.survey(Part(kind="ecr"))
     world.survey()
+
+
+def test_a_worker_that_died_blocks_its_scope_for_a_while(world: World) -> None:
+    now = int(world.time)
+    assert world.pipeline.controls.lease("ecs", now, now + LEASE_SECONDS)
+    with pytest.raises(LeaseHeld):
+        world.survey()
+
+    world.time += LEASE_SECONDS
+    world.survey()
+    assert world.open()
 
 
 def runs_elsewhere(world: World, digest: str) -> None:

@@ -164,8 +164,9 @@ def _still(before: Item | None, after: Item, now: int) -> bool:
     """Whether the table says so already, and will for a while."""
     return (
         before is not None
+        and not before.get("untold")
         and before["expires"] > now + _FRESH
-        and {**before, "expires": 0} == {**after, "expires": 0}
+        and _running(before) == _running(after)
     )
 
 
