@@ -118,6 +118,14 @@ class Functions:
         self._count(+1)
         self._asynchronous.submit(self._cloud.guard(self._run_async), arn, payload)
 
+    def kill(self, name: str) -> None:
+        """Kill every worker of a function, whatever it is doing."""
+        arn = self.backend().get_function(self.resolve(name)).function_arn
+        with self._lock:
+            workers = [worker for worker in self._workers if worker.arn == arn]
+        for worker in workers:
+            worker.close()
+
     def close(self) -> None:
         self._closed.set()
         with self._lock:

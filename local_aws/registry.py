@@ -84,6 +84,16 @@ class Registry:
             "UpdateImageStorageClass": self._update_storage_class,
         }
 
+    # -- for tests: what the real registry never does to an image, and may do all the same
+
+    def lose(self, repository: str, digest: str) -> None:
+        """Lose a layer or a configuration that images still name."""
+        del self._repository({"repositoryName": repository}).layers[digest]
+
+    def swap(self, repository: str, digest: str, manifest: bytes) -> None:
+        """Give another manifest for a digest than the one that it was made of."""
+        self._repository({"repositoryName": repository}).images[digest].manifest = manifest.decode()
+
     # -- layers
 
     def _initiate_upload(self, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -97,12 +97,13 @@ class Worker:
         timeout: float,
         log: Path,
     ) -> None:
-        self._arn = arn
+        self.arn = arn
         self._timeout = timeout
         self._event: tuple[str, bytes] | None = None
         self._offered = threading.Condition()
         self._started: Future[None] = Future()
         self._outcome: Future[Outcome] = Future()
+        self._on_start: Callable[[], object] | None = None
         self._init_error: bytes | None = None
         self._api = _RuntimeApi(self)
         with log.open("ab") as output:
@@ -121,9 +122,9 @@ class Worker:
         return self._process.poll() is None
 
     def invoke(self, payload: bytes, on_start: Callable[[], object] | None = None) -> Outcome:
-        """Run one event. ``on_start`` is called once the function has it. It may be dead afterwards."""
+        """Run one event. ``on_start`` is called as the function is given it. It may be dead afterwards."""
         request_id = str(uuid.uuid4())
-        self._started, self._outcome = Future(), Future()
+        self._started, self._outcome, self._on_start = Future(), Future(), on_start
         if not self.alive:
             self._exited()
         with self._offered:
@@ -131,8 +132,6 @@ class Worker:
             self._offered.notify()
         try:
             self._started.result(INIT_TIMEOUT)
-            if on_start:
-                on_start()
             return self._outcome.result(self._timeout)
         except FutureTimeout:
             self.close()
@@ -159,10 +158,13 @@ class Worker:
         headers = {
             "Lambda-Runtime-Aws-Request-Id": request_id,
             "Lambda-Runtime-Deadline-Ms": str(int((time.time() + self._timeout) * 1000)),
-            "Lambda-Runtime-Invoked-Function-Arn": self._arn,
+            "Lambda-Runtime-Invoked-Function-Arn": self.arn,
             "Lambda-Runtime-Trace-Id": f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Sampled=0",
         }
         _settle(self._started, None)
+        if self._on_start:
+            # Here, so that whether anything was done before does not depend on who is faster.
+            self._on_start()
         return request_id, payload, headers
 
     def finish(self, outcome: Outcome) -> None:

@@ -25,7 +25,7 @@ WRITES = [
     "dynamodb:UpdateItem",
     "dynamodb:BatchWriteItem",
     "s3:PutObject",
-    "states:StartExecution",
+    "stepfunctions:StartExecution",
     "events:PutEvents",
     "securityhub:BatchImportFindings",
 ]

@@ -124,6 +124,13 @@ def findings(it: RematchCloud, repository: str) -> dict[str, tuple[str, str]]:
     }
 
 
+def severities(it: RematchCloud, repository: str) -> list[str]:
+    """What Security Hub shows of one repository's findings."""
+    ids = {i["id"] for i in it._items() if i["sk"].startswith("FND#") and i["repository"] == repository}
+    found = it.cloud.client("securityhub").get_findings()["Findings"]
+    return [entry["FindingProviderFields"]["Severity"]["Label"] for entry in found if entry["Id"] in ids]
+
+
 def states(it: RematchCloud, repository: str) -> dict[str, str]:
     return {package: state for package, (state, _) in findings(it, repository).items()}
 
@@ -382,14 +389,44 @@ def test_what_cannot_be_read_is_a_finding_with_its_reason(it: RematchCloud, what
     assert image(it, repository, digest)["status"] == "UNSCANNABLE"
     assert image(it, repository, digest)["reason"] == reason
     assert states(it, repository) == {reason: "ACTIVE"}
-    (finding,) = (i for i in it._items() if i["sk"].startswith("FND#") and i["repository"] == repository)
-    shown = it.cloud.client("securityhub").get_findings(
-        Filters={"Id": [{"Value": finding["id"], "Comparison": "EQUALS"}]}
-    )["Findings"][0]
-    assert shown["FindingProviderFields"]["Severity"]["Label"] == "INFORMATIONAL"
+    assert severities(it, repository) == ["INFORMATIONAL"]
     assert dead_letters(it) == 0
 
     # The next good push of the track resolves it, and says what is really there.
+    push(it, repository, VULNERABLE, "v2")
+    assert states(it, repository) == {reason: "ARCHIVED", "Django": "ACTIVE", "openssl": "ACTIVE"}
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "reason"),
+    [
+        ("layer", "GONE", "GONE"),
+        ("configuration", "GONE", "GONE"),
+        ("manifest", "UNSCANNABLE", "DIGEST_MISMATCH"),
+    ],
+)
+def test_what_the_registry_lost_or_swapped_is_a_finding_with_its_reason(
+    it: RematchCloud, what: str, status: str, reason: str
+) -> None:
+    repository = f"lost-{what}"
+    content = FakeImage(layers=[base(comment=f"without its {what}"), lodash("4.17.16")])
+    with without_events(it):
+        push(it, repository, content, "v1")
+    match what:
+        case "layer":
+            it.cloud.registry.lose(repository, content.layers[0].digest)
+        case "configuration":
+            it.cloud.registry.lose(repository, digest_of(content.config_blob))
+        case _:
+            it.cloud.registry.swap(repository, content.digest, VULNERABLE.manifest)
+    event(it, repository, content.digest)
+
+    assert image(it, repository, content.digest)["status"] == status
+    assert image(it, repository, content.digest)["reason"] == reason
+    assert states(it, repository) == {reason: "ACTIVE"}
+    assert severities(it, repository) == ["INFORMATIONAL"]
+    assert dead_letters(it) == 0
+
     push(it, repository, VULNERABLE, "v2")
     assert states(it, repository) == {reason: "ARCHIVED", "Django": "ACTIVE", "openssl": "ACTIVE"}
 
