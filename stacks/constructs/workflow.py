@@ -59,8 +59,9 @@ def step(
         result_path=sfn.JsonPath.DISCARD if keep_input else None,
         retry_on_service_exceptions=False,
     )
-    # A host fails once; what is too large for a function fails every time.
-    for errors, attempts, seconds in ((BUSY, 40, 5), (TRANSIENT, 6, 2), (ENDED, 2, 2)):
+    # A host fails once; what is too large for a function fails every time. Waiting for a lease has to last
+    # longer than any lease, however short the pauses come out.
+    for errors, attempts, seconds in ((BUSY, 60, 5), (TRANSIENT, 6, 2), (ENDED, 2, 2)):
         task.add_retry(
             errors=errors,
             max_attempts=attempts,
