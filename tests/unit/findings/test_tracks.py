@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hullwatch.findings.finding import ImageRef, Track
-from hullwatch.findings.tracks import head, lineage, lineage_of, lineages
+from hullwatch.findings.tracks import lineage, lineage_of
 from hullwatch.settings import TrackRule
 
 LINEAGES = [
@@ -141,30 +138,3 @@ def test_the_first_matching_rule_decides() -> None:
     assert lineage("prod/api", "v1.9", rules) == "release"
     assert lineage("dev/api", "v1.9", rules) == "v*"
     assert lineage("dev/api", "nightly-x", rules) == "nightly"
-
-
-def test_an_image_with_several_tags_is_in_several_tracks() -> None:
-    assert lineages("api", ["v1.4.2", "v1.4", "latest", "main-3f2a1c9"]) == ("latest", "main-*", "v*")
-    assert lineages("api", []) == ()
-
-
-def test_the_head_is_pushed_last_among_those_with_a_tag_of_the_track() -> None:
-    track = Track(account="1", region="r", repository="api", lineage="v*")
-    images = [
-        ImageRef(digest="sha256:a", tags=("v1",), pushed_at="2026-05-01T10:00:00Z"),
-        # The same moment, written in another zone, plus a second.
-        ImageRef(digest="sha256:b", tags=("v2", "latest"), pushed_at="2026-05-01T12:00:01+02:00"),
-        ImageRef(digest="sha256:c", tags=("main-1",), pushed_at="2026-06-01T00:00:00Z"),
-        ImageRef(digest="sha256:d", tags=("v0",), pushed_at=""),
-    ]
-    for order in permutations(images):
-        found = head(order, track)
-        assert found is not None
-        assert found.digest == "sha256:b"
-    assert head(images[2:3], track) is None
-
-
-def test_of_two_pushed_at_once_everyone_finds_the_same() -> None:
-    track = Track(account="1", region="r", repository="api", lineage="v*")
-    images = [ImageRef(digest=f"sha256:{n}", tags=("v1",), pushed_at="2026-05-01T10:00:00Z") for n in "ab"]
-    assert head(images, track) == head(reversed(images), track) == images[1]

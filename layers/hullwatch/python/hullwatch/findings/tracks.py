@@ -13,11 +13,9 @@ with a number (``8u412``). Where a project means something else, a rule of the c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from hullwatch.findings.finding import ImageRef, Track
 from hullwatch.settings import TrackRule
 
 _START = r"(?<![0-9A-Za-z])"
@@ -92,23 +90,3 @@ def lineage(repository: str, tag: str, rules: Sequence[TrackRule] = ()) -> str:
         if fnmatchcase(name, rule.match):
             return rule.name
     return lineage_of(tag)
-
-
-def lineages(repository: str, tags: Iterable[str], rules: Sequence[TrackRule] = ()) -> tuple[str, ...]:
-    """The lineages that an image with these tags belongs to, sorted. Without tags it belongs to none."""
-    return tuple(sorted({lineage(repository, tag, rules) for tag in tags}))
-
-
-def head(images: Iterable[ImageRef], track: Track, rules: Sequence[TrackRule] = ()) -> ImageRef | None:
-    """The image pushed last among those that hold a tag of the track, or ``None`` when none does.
-
-    For an image of several platforms, give the index: it is what holds the tag. Images of the same push time
-    are ordered by digest, so that everyone who looks finds the same head.
-    """
-    holders = [image for image in images if track.lineage in lineages(track.repository, image.tags, rules)]
-    return max(holders, key=lambda image: (_pushed(image), image.digest), default=None)
-
-
-def _pushed(image: ImageRef) -> float:
-    # An image whose push time nobody knows is older than every other.
-    return datetime.fromisoformat(image.pushed_at).timestamp() if image.pushed_at else 0.0
