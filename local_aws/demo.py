@@ -28,6 +28,7 @@ from hullwatch.pipeline import keys
 from local_aws import demo_advisories, demo_image
 from local_aws.cloud import LocalCloud
 from local_aws.mirror import served
+from local_aws.pushing import create_repository, upload_missing
 from stacks.local import assembly
 
 Say = Callable[[str], None]
@@ -163,12 +164,9 @@ class Demo:
 
     def _push(self, image: Pushable) -> Push:
         ecr = self._cloud.client("ecr")
-        known = {entry["repositoryName"] for entry in ecr.describe_repositories()["repositories"]}
-        if image.repository not in known:
-            ecr.create_repository(repositoryName=image.repository)
+        create_repository(ecr, image.repository)
         started = time.perf_counter()
-        for digest, read in image.blobs.items():
-            _upload(ecr, image.repository, digest, read)
+        upload_missing(ecr, image.repository, {digest: read() for digest, read in image.blobs.items()})
         ecr.put_image(
             repositoryName=image.repository,
             imageManifest=image.manifest,
@@ -274,7 +272,7 @@ def _own_images() -> list[Pushable]:
             tag=tag,
             manifest=image.manifest.decode(),
             media_type=demo_image.MANIFEST,
-            blobs={digest: functools.partial(_pieces, content) for digest, content in image.blobs.items()},
+            blobs={digest: functools.partial(iter, (content,)) for digest, content in image.blobs.items()},
         )
         for tag, image in (("v1.0.0", demo_image.first()), ("v1.0.1", demo_image.second()))
     ]
@@ -305,26 +303,3 @@ def _target(text: str, number: int) -> Pushable:
         media_type=manifest.media_type,
         blobs={item.digest: functools.partial(read, item) for item in descriptors},
     )
-
-
-def _pieces(content: bytes) -> Iterator[bytes]:
-    for start in range(0, len(content), _PART):
-        yield content[start : start + _PART]
-
-
-def _upload(ecr: Any, repository: str, digest: str, read: Callable[[], Iterator[bytes]]) -> None:
-    there = ecr.batch_check_layer_availability(repositoryName=repository, layerDigests=[digest])["layers"]
-    if any(layer["layerAvailability"] == "AVAILABLE" for layer in there):
-        return
-    upload = ecr.initiate_layer_upload(repositoryName=repository)["uploadId"]
-    first = 0
-    for piece in read():
-        ecr.upload_layer_part(
-            repositoryName=repository,
-            uploadId=upload,
-            partFirstByte=first,
-            partLastByte=first + len(piece) - 1,
-            layerPartBlob=piece,
-        )
-        first += len(piece)
-    ecr.complete_layer_upload(repositoryName=repository, uploadId=upload, layerDigests=[digest])

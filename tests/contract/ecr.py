@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import Any
 
+from local_aws import pushing
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -17,18 +19,9 @@ def digest_of(content: bytes) -> str:
 
 
 def upload(ecr: Any, repository: str, content: bytes) -> str:
-    upload_id = ecr.initiate_layer_upload(repositoryName=repository)["uploadId"]
-    ecr.upload_layer_part(
-        repositoryName=repository,
-        uploadId=upload_id,
-        partFirstByte=0,
-        partLastByte=len(content) - 1,
-        layerPartBlob=content,
-    )
-    done = ecr.complete_layer_upload(
-        repositoryName=repository, uploadId=upload_id, layerDigests=[digest_of(content)]
-    )
-    return str(done["layerDigest"])
+    digest = digest_of(content)
+    pushing.upload(ecr, repository, digest, [content])
+    return digest
 
 
 def manifest(config: bytes, *layers: bytes) -> str:
@@ -47,15 +40,7 @@ def manifest(config: bytes, *layers: bytes) -> str:
 def push(ecr: Any, repository: str, content: bytes, tag: str | None = None) -> str:
     """Push an image of one layer and return its digest."""
     config = b'{"layer": "' + content + b'"}'
-    known = {
-        layer["layerDigest"]
-        for layer in ecr.batch_check_layer_availability(
-            repositoryName=repository, layerDigests=[digest_of(config), digest_of(content)]
-        )["layers"]
-    }
-    for blob in (config, content):
-        if digest_of(blob) not in known:
-            upload(ecr, repository, blob)
+    pushing.upload_missing(ecr, repository, {digest_of(blob): [blob] for blob in (config, content)})
     arguments = {"imageTag": tag} if tag else {}
     image = ecr.put_image(repositoryName=repository, imageManifest=manifest(config, content), **arguments)
     return str(image["image"]["imageId"]["imageDigest"])

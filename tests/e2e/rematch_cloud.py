@@ -17,6 +17,7 @@ from local_aws import demo_advisories
 from local_aws.cloud import LocalCloud
 from local_aws.demo_image import BuiltImage
 from local_aws.mirror import served
+from local_aws.pushing import create_repository, upload_missing
 from stacks.local import assembly
 
 
@@ -75,18 +76,8 @@ class RematchCloud:
     def push(self, repository: str, tag: str, image: BuiltImage) -> None:
         """Push an image and wait until it is scanned."""
         ecr = self.cloud.client("ecr")
-        if repository not in {r["repositoryName"] for r in ecr.describe_repositories()["repositories"]}:
-            ecr.create_repository(repositoryName=repository)
-        for digest, content in image.blobs.items():
-            upload = ecr.initiate_layer_upload(repositoryName=repository)["uploadId"]
-            ecr.upload_layer_part(
-                repositoryName=repository,
-                uploadId=upload,
-                partFirstByte=0,
-                partLastByte=len(content) - 1,
-                layerPartBlob=content,
-            )
-            ecr.complete_layer_upload(repositoryName=repository, uploadId=upload, layerDigests=[digest])
+        create_repository(ecr, repository)
+        upload_missing(ecr, repository, {digest: [content] for digest, content in image.blobs.items()})
         ecr.put_image(repositoryName=repository, imageManifest=image.manifest.decode(), imageTag=tag)
         self.cloud.wait_idle(60)
 

@@ -20,6 +20,7 @@ from fakes.images import (
     digest_of,
     layer,
 )
+from local_aws.pushing import create_repository, upload_missing
 from tests.e2e.rematch_cloud import RematchCloud, deployed
 
 DEBIAN = "ID=debian\nVERSION_ID=12\n"
@@ -58,21 +59,8 @@ MENDED = FakeImage(layers=[base("3.0.11-1~deb12u2"), django()])
 def push(it: RematchCloud, repository: str, content: FakeContent, tag: str = "", *, wait: bool = True) -> str:
     """Push an image, an index with its children, or an artifact, as a client does."""
     ecr = it.cloud.client("ecr")
-    if repository not in {r["repositoryName"] for r in ecr.describe_repositories()["repositories"]}:
-        ecr.create_repository(repositoryName=repository)
-    for digest, blob in content.blobs().items():
-        there = ecr.batch_check_layer_availability(repositoryName=repository, layerDigests=[digest])
-        if any(found["layerAvailability"] == "AVAILABLE" for found in there["layers"]):
-            continue
-        upload = ecr.initiate_layer_upload(repositoryName=repository)["uploadId"]
-        ecr.upload_layer_part(
-            repositoryName=repository,
-            uploadId=upload,
-            partFirstByte=0,
-            partLastByte=len(blob) - 1,
-            layerPartBlob=blob,
-        )
-        ecr.complete_layer_upload(repositoryName=repository, uploadId=upload, layerDigests=[digest])
+    create_repository(ecr, repository)
+    upload_missing(ecr, repository, {digest: [blob] for digest, blob in content.blobs().items()})
     if isinstance(content, FakeIndex):
         for image in content.images:
             put(it, repository, image.manifest)
