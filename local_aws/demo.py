@@ -27,7 +27,7 @@ from hullwatch.inventory.package import Inventory
 from hullwatch.pipeline import keys
 from local_aws import demo_advisories, demo_image
 from local_aws.cloud import LocalCloud
-from local_aws.mirror import served
+from local_aws.mirror import read_feeds_from, served
 from local_aws.pushing import create_repository, upload_missing
 from stacks.local import assembly
 
@@ -139,7 +139,7 @@ class Demo:
             return
         mirror = Path(closing.enter_context(tempfile.TemporaryDirectory()))
         demo_advisories.write(mirror)
-        self._point_at(closing.enter_context(served(mirror)))
+        read_feeds_from(self._cloud, closing.enter_context(served(mirror)))
         self._cloud.fire_schedule("Refresh")
         self._cloud.wait_idle(_PATIENCE)
 
@@ -149,18 +149,6 @@ class Demo:
         names = [f"shards/{state.file_name(name)}" for name, state in manifest.shards.items()]
         for name in (*names, f"generations/{manifest.generation}.json", "current.json"):
             s3.upload_file(str(compiled.directory / name), self._bucket, f"{PREFIX}/{name}")
-
-    def _point_at(self, mirror: str) -> None:
-        """Let the deployed function read the feeds from a mirror, as the setting ``mirror`` would."""
-        functions = self._cloud.client("lambda")
-        for function in functions.list_functions()["Functions"]:
-            if function["FunctionName"].endswith("-fetch-advisories"):
-                variables = function["Environment"]["Variables"]
-                settings = {**json.loads(variables["HULLWATCH_SETTINGS"]), "mirror": mirror}
-                functions.update_function_configuration(
-                    FunctionName=function["FunctionName"],
-                    Environment={"Variables": {**variables, "HULLWATCH_SETTINGS": json.dumps(settings)}},
-                )
 
     def _push(self, image: Pushable) -> Push:
         ecr = self._cloud.client("ecr")

@@ -16,7 +16,7 @@ from hullwatch.aws.table import unmarshal
 from local_aws import demo_advisories
 from local_aws.cloud import LocalCloud
 from local_aws.demo_image import BuiltImage
-from local_aws.mirror import served
+from local_aws.mirror import read_feeds_from, served
 from local_aws.pushing import create_repository, upload_missing
 from stacks.local import assembly
 
@@ -35,15 +35,6 @@ class RematchCloud:
         self._bucket = outputs["hullwatch-foundation"]["EvidenceBucket"]
         self._refresh = outputs["hullwatch-advisories"]["RefreshAdvisoriesArn"]
         self._scan = outputs["hullwatch-scan"]["ScanImageArn"]
-
-    def read_feeds_from(self, address: str) -> None:
-        """Let the deployed function read its feeds there, as the setting ``mirror`` would."""
-        functions = self.cloud.client("lambda")
-        name = "hullwatch-fetch-advisories"
-        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-        settings = json.loads(variables["HULLWATCH_SETTINGS"]) | {"mirror": address}
-        variables |= {"HULLWATCH_SETTINGS": json.dumps(settings)}
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
     def publish(self, ecosystem: str, record: dict[str, Any]) -> None:
         """Write an OSV record into the mirror, in place of an older version of it."""
@@ -120,7 +111,7 @@ def deployed(mirror: Path) -> Iterator[RematchCloud]:
     """A cloud for one test, or for one module."""
     with served(mirror) as address, LocalCloud() as cloud:
         it = RematchCloud(cloud, mirror)
-        it.read_feeds_from(address)
+        read_feeds_from(cloud, address)
         yield it
 
 
