@@ -1,9 +1,8 @@
-"""What Security Hub demands of ``BatchImportFindings``, as far as it is documented.
+"""What a finding of ours owes to Security Hub beyond what the service refuses.
 
-This knows nothing of hullwatch. Shapes, enums and required members come from botocore's model. Lengths,
-counts, time formats and the rules about accounts and product ARNs stand only in the documentation: the API
-reference of ``AwsSecurityFinding`` and its parts, the user guide's ASFF pages and *BatchImportFindings for
-finding providers*, and the partner guide.
+What the service refuses is in :mod:`local_aws.asff`. Here is what it takes and would get wrong or show badly,
+and what holds of a whole call: the user guide's ASFF pages and *BatchImportFindings for finding providers*,
+and the partner guide. This knows nothing of hullwatch.
 """
 
 from __future__ import annotations
@@ -11,66 +10,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
-import botocore.session
-from botocore.model import Shape
-from botocore.validate import ParamValidator
+from local_aws import asff
 
 MAX_FINDINGS = 100
-MAX_FINDING_BYTES = 240 * 1000
 MAX_CALL_BYTES = 6 * 1000 * 1000
 
-#: Path of a string in the finding, and its longest value.
-LENGTHS = {
-    "Id": 512,
-    "GeneratorId": 512,
-    "ProductArn": 2048,
-    "ProductName": 128,
-    "CompanyName": 128,
-    "Region": 16,
-    "Title": 256,
-    "Description": 1024,
-    "Remediation.Recommendation.Text": 512,
-    "FindingProviderFields.Severity.Original": 64,
-    "Severity.Original": 64,
-    "AwsAccountName": 50,
-}
-#: Path of a list or map, with the fewest and the most members.
-COUNTS = {
-    "Resources": (1, 32),
-    "Types": (0, 50),
-    "FindingProviderFields.Types": (0, 50),
-    "ProductFields": (0, 50),
-    "UserDefinedFields": (0, 50),
-    "RelatedFindings": (1, 10),
-    "Malware": (0, 5),
-    "Compliance.RelatedRequirements": (0, 32),
-}
-NAMESPACES = {
-    "Software and Configuration Checks",
-    "TTPs",
-    "Effects",
-    "Unusual Behaviors",
-    "Sensitive Data Identifications",
-}
-#: A provider may not set what the customer works with, and sets these only through FindingProviderFields.
-CUSTOMERS_FIELDS = ("Note", "UserDefinedFields", "VerificationState", "Workflow", "WorkflowState")
+#: A provider sets these only through FindingProviderFields.
 PROVIDER_FIELDS = ("Confidence", "Criticality", "RelatedFindings", "Severity", "Types")
 ARCHITECTURES = {"arm64", "i386", "x86_64"}
-
-TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
-TIMES = (
-    "CreatedAt",
-    "UpdatedAt",
-    "FirstObservedAt",
-    "LastObservedAt",
-    "VendorCreatedAt",
-    "VendorUpdatedAt",
-    "ImagePublishedAt",
-    "LastKnownExploitAt",
-)
 
 
 def violations_of_call(
@@ -88,73 +37,35 @@ def violations_of_call(
 
 
 def violations(finding: Mapping[str, Any], account: str, region: str, partition: str = "aws") -> list[str]:
-    """What is wrong with one finding that this account sends. Empty when the service would take it."""
-    report = ParamValidator().validate(finding, _shape())
-    if report.has_errors():
-        return [report.generate_report()]
-    return list(_documented(finding, account, region, partition))
+    """What is wrong with one finding that this account sends, by the service's rules and by ours."""
+    return asff.violations(finding, account=account) or list(_ours(finding, account, region, partition))
 
 
-def _documented(finding: Mapping[str, Any], account: str, region: str, partition: str) -> Iterator[str]:
-    yield from _identity(finding, account, region, partition)
-    yield from _sizes(finding)
-    yield from _ownership(finding)
-    yield from _product_fields(finding.get("ProductFields", {}))
+def _ours(finding: Mapping[str, Any], account: str, region: str, partition: str) -> Iterator[str]:
+    # With the blanks that json writes by default: boto3 sends them.
+    if _bytes(finding) > asff.FINDING_BYTES:
+        yield "larger than 240 KB"
+    if finding["ProductArn"] != f"arn:{partition}:securityhub:{region}:{account}:product/{account}/default":
+        yield "ProductArn is not the default product of the account and Region"
+    if finding["UpdatedAt"] < finding["CreatedAt"]:
+        yield "UpdatedAt is before CreatedAt"
+    yield from _provided(finding)
     yield from _compliance(finding.get("Compliance"))
     for resource in finding["Resources"]:
         yield from _resource(resource)
     for vulnerability in finding.get("Vulnerabilities", []):
         yield from _vulnerability(vulnerability)
-    yield from _strings(finding, "")
-    yield from _enums(finding, _shape())
 
 
-def _identity(finding: Mapping[str, Any], account: str, region: str, partition: str) -> Iterator[str]:
-    if finding["SchemaVersion"] != "2018-10-08":
-        yield "SchemaVersion is not 2018-10-08"
-    if finding["AwsAccountId"] != account or not re.fullmatch(r"\d{12}", account):
-        yield "AwsAccountId is not the caller's"
-    if finding["ProductArn"] != f"arn:{partition}:securityhub:{region}:{account}:product/{account}/default":
-        yield "ProductArn is not the default product of the account and Region"
-    if finding["UpdatedAt"] < finding["CreatedAt"]:
-        yield "UpdatedAt is before CreatedAt"
-
-
-def _sizes(finding: Mapping[str, Any]) -> Iterator[str]:
-    if _bytes(finding) > MAX_FINDING_BYTES:
-        yield "larger than 240 KB"
-    for path, most in LENGTHS.items():
-        value = _at(finding, path)
-        if value is not None and not 1 <= len(value) <= most:
-            yield f"{path} has {len(value)} characters"
-    for path, (fewest, most) in COUNTS.items():
-        value = _at(finding, path)
-        if value is not None and not fewest <= len(value) <= most:
-            yield f"{path} has {len(value)} members"
-
-
-def _ownership(finding: Mapping[str, Any]) -> Iterator[str]:
-    for name in CUSTOMERS_FIELDS:
-        if name in finding:
-            yield f"{name} belongs to the customer"
+def _provided(finding: Mapping[str, Any]) -> Iterator[str]:
     for name in PROVIDER_FIELDS:
         if name in finding:
             yield f"{name} belongs into FindingProviderFields"
-    yield from _provider_fields(finding.get("FindingProviderFields", {}))
-
-
-def _provider_fields(provider: Mapping[str, Any]) -> Iterator[str]:
-    if not ({"Label", "Original"} & provider.get("Severity", {}).keys()):
-        yield "no severity"
-    for name in ("Confidence", "Criticality"):
-        if not 0 <= provider.get(name, 0) <= 100:
-            yield f"{name} is no percentage"
-    if not provider.get("Types"):
+    if not finding.get("FindingProviderFields", {}).get("Types"):
         yield "no type"
-    for text in provider.get("Types", []):
-        parts = text.split("/")
-        if parts[0] not in NAMESPACES or len(parts) > 3:
-            yield f"{text} is no finding type"
+    for key in finding.get("ProductFields", {}):
+        if key.startswith("aws/"):
+            yield f"ProductFields {key} is reserved"
 
 
 def _compliance(compliance: Mapping[str, Any] | None) -> Iterator[str]:
@@ -168,24 +79,10 @@ def _compliance(compliance: Mapping[str, Any] | None) -> Iterator[str]:
             yield f"Compliance.{name} repeats itself"
 
 
-def _product_fields(fields: Mapping[str, str]) -> Iterator[str]:
-    for key, value in fields.items():
-        if len(key) > 128 or len(value) > 2048:
-            yield f"ProductFields {key[:40]} is too long"
-        if key.startswith("aws/"):
-            yield f"ProductFields {key} is reserved"
-
-
 def _resource(resource: Mapping[str, Any]) -> Iterator[str]:
-    if len(resource["Type"]) > 256:
-        yield "Resource Type is too long"
-    if len(resource.get("Region", "")) > 16:
-        yield "Resource Region is too long"
     details = resource.get("Details", {})
     if len(details) > 1:
         yield "a resource has details of more than one type"
-    if details.keys() - {resource["Type"], "Other"}:
-        yield f"a resource of type {resource['Type']} has details of {', '.join(details)}"
     if resource["Type"] == "AwsEcrContainerImage":
         image = r"arn:[^:]+:ecr:[^:]+:\d{12}:repository/[a-z0-9._/-]+/sha256:[0-9a-f]{64}"
         if not re.fullmatch(image, resource["Id"]):
@@ -208,46 +105,5 @@ def _vulnerability(vulnerability: Mapping[str, Any]) -> Iterator[str]:
             yield f"{vulnerability['Id']}: BaseScore is out of range"
 
 
-def _strings(value: Any, name: str) -> Iterator[str]:
-    """``NonEmptyString`` has a pattern that botocore does not check; times have their formats."""
-    if isinstance(value, str):
-        if not re.search(r"\S", value):
-            yield f"{name} is empty"
-        if name in TIMES and not TIMESTAMP.fullmatch(value):
-            yield f"{name} is no timestamp: {value}"
-    elif isinstance(value, Mapping):
-        for key, entry in value.items():
-            yield from _strings(entry, key)
-    elif isinstance(value, list | tuple):
-        for entry in value:
-            yield from _strings(entry, name)
-
-
-def _enums(value: Any, shape: Any) -> Iterator[str]:
-    """Values outside an enum, which botocore's validator lets through."""
-    if shape.type_name == "structure":
-        for name, entry in value.items():
-            yield from _enums(entry, shape.members[name])
-    elif shape.type_name == "list":
-        for entry in value:
-            yield from _enums(entry, shape.member)
-    elif shape.type_name == "string" and shape.enum and value not in shape.enum:
-        yield f"{shape.name} has no {value}"
-
-
-def _at(finding: Mapping[str, Any], path: str) -> Any:
-    value: Any = finding
-    for name in path.split("."):
-        if not isinstance(value, Mapping) or name not in value:
-            return None
-        value = value[name]
-    return value
-
-
 def _bytes(value: object) -> int:
     return len(json.dumps(value).encode())
-
-
-@cache
-def _shape() -> Shape:
-    return botocore.session.get_session().get_service_model("securityhub").shape_for("AwsSecurityFinding")
