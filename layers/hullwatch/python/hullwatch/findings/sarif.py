@@ -13,33 +13,16 @@ import hashlib
 from typing import Any
 from urllib.parse import quote
 
-from hullwatch.advisories.model import Severity
 from hullwatch.findings.report import ControlEntry, Issue, ScanReport, VulnerabilityEntry
 from hullwatch.posture.catalogue import catalogue
-from hullwatch.posture.sarif import LEVELS, control_rule
-
-SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+from hullwatch.posture.sarif import LEVELS, SCORES, control_rule, sarif_log
 
 #: What a service may show of one result; GitHub keeps no more than ten.
 _MAX_LOCATIONS = 10
 
-_LEVELS: dict[Severity, str] = {
-    "critical": "error",
-    "high": "error",
-    "medium": "warning",
-    "low": "note",
-    "negligible": "note",
-    "unknown": "warning",
-}
-#: Where no CVSS score says better: the middle of GitHub's band for the severity.
-_SCORES: dict[Severity, float] = {
-    "critical": 9.5,
-    "high": 8.0,
-    "medium": 5.5,
-    "low": 2.0,
-    "negligible": 0.1,
-    "unknown": 5.5,
-}
+# What vulnerabilities have besides the severities of controls.
+_LEVELS = LEVELS | {"negligible": "note", "unknown": "warning"}
+_SCORES = SCORES | {"negligible": 0.1, "unknown": 5.5}
 
 
 def to_sarif(report: ScanReport, tool_version: str) -> dict[str, Any]:
@@ -53,46 +36,36 @@ def to_sarif(report: ScanReport, tool_version: str) -> dict[str, Any]:
     for package in report.packages:
         if package.purl:
             paths.setdefault(package.purl, []).extend(package.locations)
-    return {
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [
+    return sarif_log(
+        tool_version,
+        rules=[
+            *(_rule(entry) for entry in first_of.values()),
+            *(control_rule(catalogue()[entry.control]) for entry in failing),
+        ],
+        results=[
+            *(
+                _result(entry, indexes[entry.id], paths.get(entry.purl, []), report.image.reference)
+                for entry in report.vulnerabilities
+            ),
+            *(
+                _control_result(entry, len(indexes) + place, report.image.reference)
+                for place, entry in enumerate(failing)
+            ),
+        ],
+        # The tool ran to its end; what it could not read are its notifications.
+        invocations=[
             {
-                "tool": {
-                    "driver": {
-                        "name": "hullwatch",
-                        "version": tool_version,
-                        "rules": [
-                            *(_rule(entry) for entry in first_of.values()),
-                            *(control_rule(catalogue()[entry.control]) for entry in failing),
-                        ],
-                    }
-                },
-                "invocations": [
-                    {
-                        # The tool ran to its end; what it could not read are its notifications.
-                        "executionSuccessful": True,
-                        "toolExecutionNotifications": [_notification(issue) for issue in report.issues],
-                    }
-                ],
-                "results": [
-                    _result(entry, indexes[entry.id], paths.get(entry.purl, []), report.image.reference)
-                    for entry in report.vulnerabilities
-                ]
-                + [
-                    _control_result(entry, len(indexes) + place, report.image.reference)
-                    for place, entry in enumerate(failing)
-                ],
-                "properties": {
-                    "image": report.image.reference,
-                    "digest": report.image.digest,
-                    "platform": report.image.platform,
-                    "complete": report.complete,
-                },
-                "columnKind": "unicodeCodePoints",
+                "executionSuccessful": True,
+                "toolExecutionNotifications": [_notification(issue) for issue in report.issues],
             }
         ],
-    }
+        properties={
+            "image": report.image.reference,
+            "digest": report.image.digest,
+            "platform": report.image.platform,
+            "complete": report.complete,
+        },
+    )
 
 
 def _rule(entry: VulnerabilityEntry) -> dict[str, Any]:
@@ -119,6 +92,7 @@ def _score(entry: VulnerabilityEntry) -> float:
 
 
 def _result(entry: VulnerabilityEntry, rule_index: int, paths: list[str], image: str) -> dict[str, Any]:
+    name = entry.purl or f"{entry.package}@{entry.version}"
     where = list(dict.fromkeys(paths))[:_MAX_LOCATIONS] or [image]
     mend = f"fixed in {entry.fixed}" if entry.fixed else "no fix yet"
     identity = f"{entry.id}\n{entry.purl or entry.package}\n{entry.version}"
@@ -129,7 +103,7 @@ def _result(entry: VulnerabilityEntry, rule_index: int, paths: list[str], image:
         "message": {
             "text": f"{entry.package} {entry.version} is affected by {entry.id} ({entry.severity}); {mend}."
         },
-        "locations": [_location(path, entry) for path in where],
+        "locations": [_location(path, name) for path in where],
         "partialFingerprints": {"hullwatch/v1": hashlib.sha256(identity.encode()).hexdigest()},
     }
 
@@ -141,28 +115,20 @@ def _control_result(entry: ControlEntry, rule_index: int, image: str) -> dict[st
         "ruleIndex": rule_index,
         "level": LEVELS[entry.severity],
         "message": {"text": f"{entry.title} ({found})"},
-        "locations": [
-            {
-                "physicalLocation": {
-                    "artifactLocation": {"uri": quote(image, safe="/")},
-                    "region": {"startLine": 1},
-                },
-                "logicalLocations": [{"fullyQualifiedName": image}],
-            }
-        ],
+        "locations": [_location(image, image)],
         "partialFingerprints": {
             "hullwatch/v1": hashlib.sha256(f"{entry.control}\n{image}".encode()).hexdigest()
         },
     }
 
 
-def _location(path: str, entry: VulnerabilityEntry) -> dict[str, Any]:
+def _location(path: str, name: str) -> dict[str, Any]:
     return {
         "physicalLocation": {
             "artifactLocation": {"uri": quote(path, safe="/")},
             "region": {"startLine": 1},
         },
-        "logicalLocations": [{"fullyQualifiedName": entry.purl or f"{entry.package}@{entry.version}"}],
+        "logicalLocations": [{"fullyQualifiedName": name}],
     }
 
 

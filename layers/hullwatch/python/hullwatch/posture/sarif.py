@@ -7,25 +7,25 @@ from typing import Any
 from urllib.parse import quote
 
 from hullwatch.posture.catalogue import Entry, catalogue
-from hullwatch.posture.engine import Result, Severity
+from hullwatch.posture.engine import Result
 from hullwatch.posture.readers.sources import Sources
 
-SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
-LEVELS: dict[Severity, str] = {
+LEVELS: dict[str, str] = {
     "critical": "error",
     "high": "error",
     "medium": "warning",
     "low": "note",
     "info": "note",
 }
-#: The middle of GitHub's band for the severity.
-_SCORES: dict[Severity, str] = {
-    "critical": "9.5",
-    "high": "8.0",
-    "medium": "5.5",
-    "low": "2.0",
-    "info": "0.1",
+#: Where nothing says better: the middle of GitHub's band for the severity.
+SCORES: dict[str, float] = {
+    "critical": 9.5,
+    "high": 8.0,
+    "medium": 5.5,
+    "low": 2.0,
+    "info": 0.1,
 }
 
 
@@ -33,22 +33,20 @@ def to_sarif(results: Iterable[Result], sources: Sources, tool_version: str) -> 
     """One log with one run. A result without a file, such as one about the account, has no physical place."""
     failed = [result for result in results if result.verdict == "FAILED"]
     indexes = {name: place for place, name in enumerate(dict.fromkeys(item.control for item in failed))}
-    driver = {
-        "name": "hullwatch",
-        "version": tool_version,
-        "rules": [control_rule(catalogue()[name]) for name in indexes],
-    }
-    return {
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": driver},
-                "results": [_result(item, indexes[item.control], sources) for item in failed],
-                "columnKind": "unicodeCodePoints",
-            }
-        ],
-    }
+    return sarif_log(
+        tool_version,
+        rules=[control_rule(catalogue()[name]) for name in indexes],
+        results=[_result(item, indexes[item.control], sources) for item in failed],
+    )
+
+
+def sarif_log(
+    tool_version: str, *, rules: list[dict[str, Any]], results: list[dict[str, Any]], **more: Any
+) -> dict[str, Any]:
+    """A log with one run; ``more`` are other properties of the run."""
+    driver = {"name": "hullwatch", "version": tool_version, "rules": rules}
+    run = {"tool": {"driver": driver}, "results": results, "columnKind": "unicodeCodePoints", **more}
+    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
 def control_rule(entry: Entry) -> dict[str, Any]:
@@ -62,7 +60,7 @@ def control_rule(entry: Entry) -> dict[str, Any]:
         "properties": {
             "tags": ["security", entry.scope],
             "precision": "very-high",
-            "security-severity": _SCORES[entry.severity],
+            "security-severity": f"{SCORES[entry.severity]:.1f}",
         },
     }
 
