@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Generic, TypeVar
@@ -58,55 +58,72 @@ def diff(
             open: a finding is never closed without proof.
         unjudged: whether nobody has looked at the configuration of one of these images.
     """
-    opened: list[Finding] = []
-    updated: list[Finding] = []
-    kept: list[Finding] = []
-    resolved: list[Finding] = []
-    reopened: list[Finding] = []
-    for finding in sorted(wanted, key=lambda finding: finding.id):
-        before = stored.get(finding.id)
-        if before is None:
-            opened.append(_introduced(finding, head, first_seen=later(now, ""), updated_at=later(now, "")))
+
+    def carried(finding: Finding, before: Finding | None, at: str) -> Finding:
+        return _carried(finding, before, head, at)
+
+    def ended(before: Finding, at: str) -> Finding | None:
+        proven = _examined(before, unread) and not (unjudged and before.kind == "configuration")
+        return _resolved(before, head, at) if proven else None
+
+    return compare(stored, {finding.id: finding for finding in wanted}, now, carried, ended)
+
+
+def compare(
+    stored: Mapping[str, F],
+    wanted: Mapping[str, F],
+    now: str,
+    carried: Callable[[F, F | None, str], F],
+    ended: Callable[[F, str], F | None],
+) -> Changes[F]:
+    """Compare what is said with what there is to say, both by id.
+
+    Args:
+        carried: a wanted finding as it is to be stored, from what stood there and the time of its change.
+        ended: a finding that is wanted no more as resolved at a time, or ``None`` without proof of that.
+    """
+    opened: list[F] = []
+    updated: list[F] = []
+    kept: list[F] = []
+    resolved: list[F] = []
+    reopened: list[F] = []
+    for identifier in sorted(stored.keys() | wanted.keys()):
+        before, finding = stored.get(identifier), wanted.get(identifier)
+        at = later(now, before.updated_at if before else "")
+        if finding is None:
+            if before and before.state == "OPEN":
+                if end := ended(before, at):
+                    resolved.append(end)
+                else:
+                    kept.append(before)
+        elif before is None:
+            opened.append(carried(finding, None, at))
         elif before.state == "RESOLVED":
-            at = later(now, before.updated_at)
-            again = _introduced(finding, head, first_seen=before.first_seen, updated_at=at)
-            reopened.append(msgspec.structs.replace(again, published=before.published))
+            reopened.append(carried(finding, before, at))
         elif before.fingerprint == finding.fingerprint:
-            kept.append(_continued(finding, before, before.updated_at))
+            kept.append(carried(finding, before, before.updated_at))
         else:
-            updated.append(_continued(finding, before, later(now, before.updated_at)))
-    said = {finding.id for finding in wanted}
-    for identifier in sorted(stored.keys() - said):
-        before = stored[identifier]
-        if before.state == "RESOLVED":
-            continue
-        if _examined(before, unread) and not (unjudged and before.kind == "configuration"):
-            resolved.append(_resolved(before, head, later(now, before.updated_at)))
-        else:
-            kept.append(before)
+            updated.append(carried(finding, before, at))
     return Changes(
         opened=tuple(opened),
         updated=tuple(updated),
-        kept=tuple(sorted(kept, key=lambda finding: finding.id)),
+        kept=tuple(kept),
         resolved=tuple(resolved),
         reopened=tuple(reopened),
     )
 
 
-def _introduced(finding: Finding, head: str, *, first_seen: str, updated_at: str) -> Finding:
-    return msgspec.structs.replace(
-        finding, introduced_by=head, first_seen=first_seen, updated_at=updated_at, state="OPEN"
-    )
-
-
-def _continued(finding: Finding, before: Finding, updated_at: str) -> Finding:
+def _carried(finding: Finding, before: Finding | None, head: str, at: str) -> Finding:
+    if before is None:
+        return msgspec.structs.replace(finding, introduced_by=head, first_seen=at, updated_at=at)
+    reopened = before.state == "RESOLVED"
     return msgspec.structs.replace(
         finding,
-        introduced_by=before.introduced_by,
-        introduced_layer=before.introduced_layer,
+        introduced_by=head if reopened else before.introduced_by,
+        introduced_layer=finding.introduced_layer if reopened else before.introduced_layer,
         published=before.published,
         first_seen=before.first_seen,
-        updated_at=updated_at,
+        updated_at=at,
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from hullwatch.findings.compose_controls import control_finding, sources_of, unread_findings, without_unread
 from hullwatch.findings.control import ControlFinding, Outcome
-from hullwatch.findings.diff import RESOLVED, Changes, later
+from hullwatch.findings.diff import RESOLVED, Changes, compare
 from hullwatch.findings.wording import plain
 from hullwatch.posture.catalogue import catalogue
 from hullwatch.posture.coverage import Covered
@@ -69,7 +69,12 @@ def diff_controls(
     for identifier in stored.keys() - wanted.keys() - ended.keys() - unknown:
         if end := _unsaid(stored[identifier], covered):
             ended[identifier] = end
-    return _changes(stored, wanted, ended, now)
+
+    def end_of(before: ControlFinding, at: str) -> ControlFinding | None:
+        end = ended.get(before.id)
+        return _resolved(before, end, at) if end else None
+
+    return compare(stored, wanted, now, _carried, end_of)
 
 
 def accepted_by(
@@ -114,48 +119,11 @@ def _unsaid(finding: ControlFinding, covered: Covered) -> _Ended | None:
     return _Ended("gone", "the resource is gone") if gone else None
 
 
-def _changes(
-    stored: Mapping[str, ControlFinding],
-    wanted: Mapping[str, ControlFinding],
-    ended: Mapping[str, _Ended],
-    now: str,
-) -> Changes[ControlFinding]:
-    opened: list[ControlFinding] = []
-    updated: list[ControlFinding] = []
-    kept: list[ControlFinding] = []
-    resolved: list[ControlFinding] = []
-    reopened: list[ControlFinding] = []
-    for identifier in sorted(stored.keys() | wanted.keys()):
-        before, finding = stored.get(identifier), wanted.get(identifier)
-        if before is None:
-            if finding is not None:
-                at = later(now, "")
-                opened.append(msgspec.structs.replace(finding, first_seen=at, updated_at=at))
-        elif finding is None:
-            if before.state == "OPEN":
-                end = ended.get(identifier)
-                if end is None:
-                    kept.append(before)
-                else:
-                    resolved.append(_resolved(before, end, later(now, before.updated_at)))
-        elif before.state == "RESOLVED":
-            reopened.append(_continued(finding, before, later(now, before.updated_at)))
-        elif before.fingerprint == finding.fingerprint:
-            kept.append(_continued(finding, before, before.updated_at))
-        else:
-            updated.append(_continued(finding, before, later(now, before.updated_at)))
-    return Changes(
-        opened=tuple(opened),
-        updated=tuple(updated),
-        kept=tuple(kept),
-        resolved=tuple(resolved),
-        reopened=tuple(reopened),
-    )
-
-
-def _continued(finding: ControlFinding, before: ControlFinding, updated_at: str) -> ControlFinding:
+def _carried(finding: ControlFinding, before: ControlFinding | None, at: str) -> ControlFinding:
+    if before is None:
+        return msgspec.structs.replace(finding, first_seen=at, updated_at=at)
     return msgspec.structs.replace(
-        finding, first_seen=before.first_seen, updated_at=updated_at, published=before.published
+        finding, first_seen=before.first_seen, updated_at=at, published=before.published
     )
 
 
