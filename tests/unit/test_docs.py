@@ -28,6 +28,12 @@ def test_relative_links_resolve(page: Path) -> None:
             assert (page.parent / target.partition("#")[0]).exists(), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_section_stands_twice(page: Path) -> None:
+    sections = re.findall(r"^## (.+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(sections) == len(set(sections))
+
+
 def test_the_readme_names_commands_and_options_that_exist() -> None:
     blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     lines = re.findall(r"^(?:\$ )?hullwatch ([^#\n]+)", "".join(blocks), re.MULTILINE)
