@@ -45,7 +45,7 @@ def opened(part: Part = SHOP, **fields: Any) -> ControlFinding:
 
 def test_a_finding_comes_back_as_it_was_saved(controls: ControlRecords, findings: FindingRecords) -> None:
     finding = opened(evidence=("Pod/shop/api-1",), witnesses=1)
-    controls.save(finding, "PENDING", NOW)
+    controls.save([finding], "PENDING", NOW)
     assert controls.findings("eks/shop") == {finding.id: finding}
     assert controls.unsent(finding) == finding
     assert list(findings.pending()) == [finding]
@@ -54,8 +54,8 @@ def test_a_finding_comes_back_as_it_was_saved(controls: ControlRecords, findings
 
 def test_parts_do_not_see_each_other(controls: ControlRecords) -> None:
     of_the_account, of_a_cluster = opened(THE_ACCOUNT), opened(Part(kind="cluster", cluster="account"))
-    controls.save(of_the_account, "PENDING", NOW)
-    controls.save(of_a_cluster, "PENDING", NOW)
+    controls.save([of_the_account], "PENDING", NOW)
+    controls.save([of_a_cluster], "PENDING", NOW)
     assert list(controls.findings("account")) == [of_the_account.id]
     assert list(controls.findings("eks/account")) == [of_a_cluster.id]
     assert controls.findings("eks/shop") == {}
@@ -72,8 +72,8 @@ def test_the_outbox_and_the_board_hold_findings_of_both_kinds(
     wanted = findings_of(track, [subject], FindingSettings())
     (package,) = diff({}, wanted, head="sha256:a", now=AT, unread=()).opened
     control = msgspec.structs.replace(opened(), priority=package.priority, updated_at=LATER)
-    tracks.save(package, "PENDING", NOW)
-    controls.save(control, "PENDING", NOW)
+    tracks.save([package], "PENDING", NOW)
+    controls.save([control], "PENDING", NOW)
 
     assert [finding.id for finding in findings.pending()] == [package.id, control.id]
     assert {finding.id for finding in findings.board(package.priority)} == {package.id, control.id}
@@ -87,9 +87,9 @@ def test_only_the_newest_version_is_sent_and_marked(
     controls: ControlRecords, findings: FindingRecords
 ) -> None:
     finding = opened()
-    controls.save(finding, "PENDING", NOW)
+    controls.save([finding], "PENDING", NOW)
     newer = msgspec.structs.replace(finding, updated_at=LATER)
-    controls.save(newer, "PENDING", NOW)
+    controls.save([newer], "PENDING", NOW)
     assert controls.unsent(finding) is None
     assert not controls.mark(finding, "SENT")
     assert controls.mark(newer, "SENT")
@@ -101,10 +101,10 @@ def test_a_resolved_finding_leaves_the_board_and_in_time_the_table(
     controls: ControlRecords, findings: FindingRecords, table: Table
 ) -> None:
     finding = opened()
-    controls.save(finding, "SENT", NOW)
+    controls.save([finding], "SENT", NOW)
     seen = covered(PRIVILEGED)
     (resolved,) = diff_controls({finding.id: finding}, [], covered=seen, now=LATER).resolved
-    controls.save(resolved, "PENDING", NOW)
+    controls.save([resolved], "PENDING", NOW)
     assert list(findings.board("P1")) == []
     assert controls.findings("eks/shop") == {finding.id: resolved}
     (item,) = table.query("POSTURE#eks/shop", "FND#")
@@ -113,7 +113,7 @@ def test_a_resolved_finding_leaves_the_board_and_in_time_the_table(
 
 def test_naming_other_witnesses_sends_nothing(controls: ControlRecords, findings: FindingRecords) -> None:
     finding = opened()
-    controls.save(finding, "SENT", NOW)
+    controls.save([finding], "SENT", NOW)
     moved = msgspec.structs.replace(finding, evidence=("Pod/shop/api-9",), witnesses=4)
     controls.name_witnesses(moved)
     assert controls.findings("eks/shop") == {finding.id: moved}
@@ -138,8 +138,7 @@ def test_items_stay_small_whatever_a_manifest_holds(controls: ControlRecords, ta
     nasty = "x" * 5_000
     violations = tuple(Violation(path=f"{n}{nasty}", value=nasty, message=nasty) for n in range(100))
     resource = Resource(kind="Deployment", namespace=nasty, name=nasty)
-    controls.save(
-        opened(violations=violations, resource=resource, evidence=(nasty,) * 20, witnesses=20), "PENDING", NOW
-    )
+    finding = opened(violations=violations, resource=resource, evidence=(nasty,) * 20, witnesses=20)
+    controls.save([finding], "PENDING", NOW)
     (item,) = table.query("POSTURE#eks/shop", "FND#")
     assert len(msgspec.json.encode(marshal(item))) < 8_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 import pytest
 
@@ -10,7 +12,7 @@ from hullwatch.aws.control_records import ControlRecords
 from hullwatch.aws.finding_records import FindingRecords
 from hullwatch.aws.image_records import ImageRecord, ImageRecords
 from hullwatch.aws.layer_records import LayerRecords
-from hullwatch.aws.table import Table, marshal
+from hullwatch.aws.table import Item, Key, Table, marshal
 from hullwatch.aws.track_records import Tagged, TrackRecords
 from hullwatch.findings.compose import Subject, findings_of
 from hullwatch.findings.diff import diff
@@ -171,7 +173,7 @@ def test_a_finding_comes_back_with_its_vulnerabilities(
     tracks: TrackRecords, findings: FindingRecords
 ) -> None:
     finding = opened(tracks)
-    tracks.save(finding, "PENDING", NOW)
+    tracks.save([finding], "PENDING", NOW)
 
     (stored,) = tracks.findings(finding.track).values()
     assert stored == msgspec.structs.replace(finding, matches=())
@@ -186,20 +188,41 @@ def test_a_vulnerability_that_a_finding_no_longer_lists_leaves_the_table(
     tracks: TrackRecords, table: Table
 ) -> None:
     finding = opened(tracks, 3)
-    tracks.save(finding, "PENDING", NOW)
+    tracks.save([finding], "PENDING", NOW)
     fewer = msgspec.structs.replace(finding, matches=finding.matches[:1])
-    tracks.save(fewer, "PENDING", NOW)
+    tracks.save([fewer], "PENDING", NOW)
 
     assert len(list(table.query("TRACK#shop#v*", "VULN#"))) == 1
+
+
+def test_findings_are_written_together_after_all_their_vulnerabilities(
+    tracks: TrackRecords, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding = opened(tracks, 3)
+    findings = [msgspec.structs.replace(finding, id=f"{finding.id}/{number}") for number in range(30)]
+    written: list[str] = []
+    write = table.write
+
+    def noted(puts: Iterable[Item] = (), deletes: Iterable[Key] = ()) -> None:
+        items = list(puts)
+        written.extend(item["sk"].partition("#")[0] for item in items)
+        write(items, deletes)
+
+    monkeypatch.setattr(table, "write", noted)
+    tracks.save(findings, "PENDING", NOW)
+
+    assert written == ["VULN"] * 90 + ["FND"] * 30
+    assert tracks.findings(finding.track).keys() == {finding.id for finding in findings}
+    assert all(len(tracks.with_matches(finding).matches) == 3 for finding in findings)
 
 
 def test_only_the_newest_version_of_a_finding_is_sent_and_marked(
     tracks: TrackRecords, findings: FindingRecords
 ) -> None:
     finding = opened(tracks)
-    tracks.save(finding, "PENDING", NOW)
+    tracks.save([finding], "PENDING", NOW)
     newer = msgspec.structs.replace(finding, updated_at="2026-11-24T10:00:00.001Z")
-    tracks.save(newer, "PENDING", NOW)
+    tracks.save([newer], "PENDING", NOW)
 
     assert tracks.unsent(finding) is None
     assert not tracks.mark(finding, "SENT")
@@ -216,7 +239,7 @@ def test_only_the_newest_version_of_a_finding_is_sent_and_marked(
 
 def test_naming_other_images_sends_nothing(tracks: TrackRecords, findings: FindingRecords) -> None:
     finding = opened(tracks)
-    tracks.save(finding, "SENT", NOW)
+    tracks.save([finding], "SENT", NOW)
     tracks.name_images(msgspec.structs.replace(finding, images=(ImageRef(digest="sha256:b"),)))
 
     stored = tracks.findings(finding.track)[finding.id]
@@ -228,9 +251,9 @@ def test_a_resolved_finding_leaves_the_board_and_in_time_the_table(
     tracks: TrackRecords, findings: FindingRecords, table: Table
 ) -> None:
     finding = opened(tracks)
-    tracks.save(finding, "SENT", NOW)
+    tracks.save([finding], "SENT", NOW)
     resolved = msgspec.structs.replace(finding, state="RESOLVED", updated_at="2026-11-24T11:00:00.000Z")
-    tracks.resolve(resolved, "PENDING", NOW)
+    tracks.resolve([resolved], "PENDING", NOW)
 
     assert list(findings.board(finding.priority)) == []
     assert tracks.findings(finding.track)[finding.id].state == "RESOLVED"
@@ -240,7 +263,7 @@ def test_a_resolved_finding_leaves_the_board_and_in_time_the_table(
 
 def test_items_stay_small_whatever_a_package_collects(tracks: TrackRecords, table: Table) -> None:
     finding = opened(tracks, 400)
-    tracks.save(finding, "PENDING", NOW)
+    tracks.save([finding], "PENDING", NOW)
 
     sizes = [len(msgspec.json.encode(marshal(item))) for item in table.query("TRACK#shop#v*")]
     assert len(sizes) == 401

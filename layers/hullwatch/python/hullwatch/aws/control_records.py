@@ -8,7 +8,7 @@ those that tracks have.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -50,11 +50,9 @@ class ControlRecords:
         items = self._table.query(_partition(part), "FND#")
         return {finding.id: finding for finding in map(control_finding_of, items)}
 
-    def save(self, finding: ControlFinding, outbox: Outbox, now: int) -> None:
-        """Write a finding, open or resolved."""
-        pk, sk = _key(finding)
-        fields = msgspec.to_builtins(finding)
-        self._table.put({**fields, "pk": pk, "sk": sk, **outbox_fields(finding, outbox, now)})
+    def save(self, findings: Iterable[ControlFinding], outbox: Outbox, now: int) -> None:
+        """Write findings, open or resolved."""
+        self._table.write(_finding_item(finding, outbox, now) for finding in findings)
 
     def name_witnesses(self, finding: ControlFinding) -> None:
         """Note which pods or revisions bear witness now, when only that has changed: nothing is sent."""
@@ -84,6 +82,11 @@ class ControlRecords:
 def control_finding_of(item: Item) -> ControlFinding:
     """The finding in an item of the table or of its stream."""
     return msgspec.convert(item, type=ControlFinding)
+
+
+def _finding_item(finding: ControlFinding, outbox: Outbox, now: int) -> Item:
+    pk, sk = _key(finding)
+    return {**msgspec.to_builtins(finding), "pk": pk, "sk": sk, **outbox_fields(finding, outbox, now)}
 
 
 def _partition(part: str) -> str:

@@ -11,7 +11,7 @@ How findings are sent, and where the open ones stand together, is told in :mod:`
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 import zstandard
@@ -102,21 +102,21 @@ class TrackRecords:
         matches = [match for item in items for match in _unpack(item["matches"])]
         return msgspec.structs.replace(finding, matches=tuple(matches))
 
-    def save(self, finding: Finding, outbox: Outbox, now: int) -> None:
-        """Write a finding and its vulnerabilities; what it no longer lists is removed first."""
-        partition, name = _partition(finding.track), _name(finding)
-        wanted = {item["sk"]: item for item in _vulnerability_items(finding, now)}
-        stale: list[Key] = [
-            (partition, item["sk"])
-            for item in self._table.query(partition, f"VULN#{name}#")
-            if item["sk"] not in wanted
-        ]
-        self._table.write(wanted.values(), stale)
-        self._table.put(_finding_item(finding, outbox, now))
+    def save(self, findings: Sequence[Finding], outbox: Outbox, now: int) -> None:
+        """Write findings, and before them their vulnerabilities, without what they no longer list."""
+        wanted: dict[Key, Item] = {}
+        stored: set[Key] = set()
+        for finding in findings:
+            partition = _partition(finding.track)
+            wanted |= {(partition, item["sk"]): item for item in _vulnerability_items(finding, now)}
+            items = self._table.query(partition, f"VULN#{_name(finding)}#")
+            stored |= {(partition, item["sk"]) for item in items}
+        self._table.write(wanted.values(), sorted(stored - wanted.keys()))
+        self._table.write(_finding_item(finding, outbox, now) for finding in findings)
 
-    def resolve(self, finding: Finding, outbox: Outbox, now: int) -> None:
-        """Write a finding as resolved. Its vulnerabilities stay until it leaves the table."""
-        self._table.put(_finding_item(finding, outbox, now))
+    def resolve(self, findings: Iterable[Finding], outbox: Outbox, now: int) -> None:
+        """Write findings as resolved. Their vulnerabilities stay until they leave the table."""
+        self._table.write(_finding_item(finding, outbox, now) for finding in findings)
 
     def name_images(self, finding: Finding) -> None:
         """Note which images a finding speaks of now, when that is all that has changed: nothing is sent."""

@@ -247,10 +247,8 @@ def _bring_in_line(services: Services, track: Track, subjects: list[Subject], he
         unread=unread,
         unjudged=any(subject.controls is None for subject in subjects),
     )
-    for finding in (*changes.opened, *changes.updated, *changes.reopened):
-        services.tracks.save(finding, "PENDING", now)
-    for finding in changes.resolved:
-        services.tracks.resolve(finding, "PENDING", now)
+    services.tracks.save((*changes.opened, *changes.updated, *changes.reopened), "PENDING", now)
+    services.tracks.resolve(changes.resolved, "PENDING", now)
     for finding in changes.kept:
         if finding.images != stored[finding.id].images:
             services.tracks.name_images(finding)

@@ -64,8 +64,7 @@ def _bring_in_line(
     stored = services.controls.findings(covered.part.scope)
     changes = diff_controls(stored, results, covered=covered, now=services.timestamp(), exceptions=exceptions)
     now = services.now()
-    for finding in changes.to_send:
-        services.controls.save(finding, "PENDING", now)
+    services.controls.save(changes.to_send, "PENDING", now)
     for finding in changes.kept:
         if finding != stored[finding.id]:
             services.controls.name_witnesses(finding)
