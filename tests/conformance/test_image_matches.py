@@ -7,42 +7,23 @@ npm and PyPI, and ``apk.oci`` of Alpine 3.16; without it these tests are skipped
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections import Counter
 from functools import cache
-from pathlib import Path
 
 import pytest
 
 from fakes.compiled import FEEDS, advisories, needs_feeds
 from hullwatch.advisories.model import Match
-from hullwatch.images.opening import load_image, open_source
-from hullwatch.images.reference import parse_target
-from hullwatch.inventory.layer_index import index_layer
-from hullwatch.inventory.overlay import assemble
 from hullwatch.inventory.package import Inventory
+from tests.conformance.test_images import needs_images, read
 
-IMAGES = Path(os.environ.get("HULLWATCH_IMAGES", ""))
-pytestmark = [
-    needs_feeds,
-    pytest.mark.skipif(
-        not os.environ.get("HULLWATCH_IMAGES"), reason="HULLWATCH_IMAGES names no directory with test images"
-    ),
-]
+pytestmark = [needs_feeds, needs_images]
 
 
 @cache
 def scanned(name: str) -> tuple[Inventory, list[Match]]:
-    if not (IMAGES / name).exists():
-        pytest.skip(f"{IMAGES} has no {name}")
-    source = open_source(parse_target(str(IMAGES / name)))
-    image = load_image(source)
-    indexes = []
-    for layer in image.layers:
-        with source.open_blob(layer.descriptor) as stream:
-            indexes.append(index_layer(stream, layer))
-    inventory = assemble(image.digest, indexes)
+    _, _, inventory = read(name)
     return inventory, advisories().match(inventory.packages)
 
 

@@ -25,9 +25,10 @@ from hullwatch.inventory.overlay import assemble
 from hullwatch.inventory.package import Inventory, Package
 
 IMAGES = Path(os.environ.get("HULLWATCH_IMAGES", ""))
-pytestmark = pytest.mark.skipif(
+needs_images = pytest.mark.skipif(
     not os.environ.get("HULLWATCH_IMAGES"), reason="HULLWATCH_IMAGES names no directory with test images"
 )
+pytestmark = needs_images
 
 
 @cache

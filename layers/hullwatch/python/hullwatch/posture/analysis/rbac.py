@@ -19,30 +19,21 @@ EVERYTHING = Rule(api_groups=("*",), resources=("*",), verbs=("*",))
 WRITE = ("create", "update", "patch")
 CHANGE = ("update", "patch")
 
+_EDIT = (
+    Rule(api_groups=("",), resources=("pods", "secrets", "configmaps", "services"), verbs=("*",)),
+    Rule(
+        api_groups=("",),
+        resources=("pods/exec", "pods/attach", "pods/portforward"),
+        verbs=("create", "get"),
+    ),
+    Rule(api_groups=("",), resources=("serviceaccounts/token",), verbs=("create",)),
+    Rule(api_groups=("apps", "batch"), resources=("*",), verbs=("*",)),
+)
 #: What the API server's user-facing roles allow, as far as controls ask: for when only a binding was read.
 BUILT_IN: dict[str, tuple[Rule, ...]] = {
     "cluster-admin": (EVERYTHING,),
-    "admin": (
-        Rule(api_groups=("",), resources=("pods", "secrets", "configmaps", "services"), verbs=("*",)),
-        Rule(
-            api_groups=("",),
-            resources=("pods/exec", "pods/attach", "pods/portforward"),
-            verbs=("create", "get"),
-        ),
-        Rule(api_groups=("",), resources=("serviceaccounts/token",), verbs=("create",)),
-        Rule(api_groups=("apps", "batch"), resources=("*",), verbs=("*",)),
-        Rule(api_groups=(RBAC,), resources=("roles", "rolebindings"), verbs=WRITE),
-    ),
-    "edit": (
-        Rule(api_groups=("",), resources=("pods", "secrets", "configmaps", "services"), verbs=("*",)),
-        Rule(
-            api_groups=("",),
-            resources=("pods/exec", "pods/attach", "pods/portforward"),
-            verbs=("create", "get"),
-        ),
-        Rule(api_groups=("",), resources=("serviceaccounts/token",), verbs=("create",)),
-        Rule(api_groups=("apps", "batch"), resources=("*",), verbs=("*",)),
-    ),
+    "admin": (*_EDIT, Rule(api_groups=(RBAC,), resources=("roles", "rolebindings"), verbs=WRITE)),
+    "edit": _EDIT,
 }
 CONTROLLERS: tuple[tuple[str, str], ...] = (
     ("", "pods"),
