@@ -11,8 +11,8 @@ import boto3
 import msgspec
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
+from fakes.table import aws_in_process, create_table
 from fakes.verdicts import API, CLUSTER, PRIVILEGED, covered, result
 from hullwatch.aws.services import Services
 from hullwatch.aws.table import marshal
@@ -100,27 +100,10 @@ class World:
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "local")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", CLUSTER.region)
-    with mock_aws():
-        names = ("pk", "sk", "g1pk", "g1sk", "g3pk", "g3sk")
-        boto3.client("dynamodb").create_table(
-            TableName="hullwatch",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
-            KeySchema=_keys("pk", "sk"),
-            GlobalSecondaryIndexes=[
-                {"IndexName": index, "KeySchema": _keys(*keys), "Projection": {"ProjectionType": "ALL"}}
-                for index, keys in {"scans": ("g1pk", "g1sk"), "board": ("g3pk", "g3sk")}.items()
-            ],
-        )
+def aws() -> Iterator[None]:
+    with aws_in_process():
+        create_table()
         yield
-
-
-def _keys(partition: str, sort: str) -> list[Any]:
-    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
 
 
 @pytest.fixture

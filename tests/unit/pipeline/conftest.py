@@ -6,26 +6,16 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
-from moto import mock_aws
+
+from fakes.table import REGION, aws_in_process, create_table
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
-    with mock_aws():
-        boto3.client("dynamodb").create_table(
-            TableName="hullwatch",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-        )
+def aws() -> Iterator[None]:
+    with aws_in_process():
+        create_table()
         boto3.client("s3").create_bucket(
-            Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+            Bucket="evidence", CreateBucketConfiguration={"LocationConstraint": REGION}
         )
         boto3.client("sqs").create_queue(QueueName="intake")
         yield
