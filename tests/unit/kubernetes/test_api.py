@@ -26,7 +26,8 @@ from hullwatch.errors import (
     Throttled,
 )
 from hullwatch.kubernetes import api as api_module
-from hullwatch.kubernetes.api import PAGE, KubernetesApi, Served
+from hullwatch.kubernetes.api import PAGE, KubernetesApi
+from hullwatch.kubernetes.discovery import Served
 
 PODS = Served(group="", version="v1", plural="pods", kind="Pod")
 

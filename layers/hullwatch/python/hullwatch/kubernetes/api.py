@@ -6,7 +6,6 @@ Only GET is sent, redirects are not followed (a token goes to the cluster alone)
 
 from __future__ import annotations
 
-import re
 import ssl
 import time
 import urllib.parse
@@ -30,7 +29,16 @@ from hullwatch.errors import (
     Throttled,
 )
 from hullwatch.images.sources.resume import read_some
-from hullwatch.kubernetes.resources import group_of
+from hullwatch.kubernetes.discovery import (
+    AGGREGATED,
+    Discovery,
+    ResourceList,
+    Root,
+    Served,
+    aggregated,
+    group_versions,
+    listable,
+)
 from hullwatch.kubernetes.tls import trusting
 
 Document = dict[str, Any]
@@ -54,107 +62,6 @@ MAX_OBJECTS = 200_000
 #: Times that a list may begin anew, or go on inconsistently, because its continue token has expired.
 _EXPIRIES = 3
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-_AGGREGATED = ",".join(
-    f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
-    for version in ("v2", "v2beta1")
-)
-
-
-class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """A resource that the cluster serves and lists."""
-
-    group: str
-    version: str
-    plural: str
-    kind: str
-
-    @property
-    def name(self) -> str:
-        """``plural.group``, or ``plural`` in the core group."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
-
-    @property
-    def api_version(self) -> str:
-        """As objects carry it."""
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    @property
-    def path(self) -> str:
-        return f"/{'apis' if self.group else 'api'}/{self.api_version}/{self.plural}"
-
-
-class Discovery(msgspec.Struct, frozen=True, kw_only=True):
-    """What a cluster serves, by ``plural.group``; ``unknown`` says why a group's resources are not known."""
-
-    resources: Mapping[str, Served]
-    unknown: Mapping[str, str] = {}
-
-    def find(self, resource: str) -> list[Served]:
-        """What a resource's name stands for: nothing when it is absent, several when it is a whole group."""
-        if resource.startswith("*."):
-            group = group_of(resource)
-            return [item for _, item in sorted(self.resources.items()) if item.group == group]
-        found = self.resources.get(resource)
-        return [found] if found else []
-
-
-class _Kind(msgspec.Struct):
-    kind: str = ""
-
-
-class _Aggregated(msgspec.Struct, rename="camel"):
-    """A resource in ``APIGroupDiscoveryList``."""
-
-    resource: str = ""
-    response_kind: _Kind = msgspec.field(default_factory=_Kind)
-    verbs: list[str] = []
-
-
-class _AggregatedVersion(msgspec.Struct):
-    version: str = ""
-    resources: list[_Aggregated] = []
-    freshness: str = ""
-
-
-class _AggregatedMeta(msgspec.Struct):
-    name: str = ""
-
-
-class _AggregatedGroup(msgspec.Struct):
-    metadata: _AggregatedMeta = msgspec.field(default_factory=_AggregatedMeta)
-    versions: list[_AggregatedVersion] = []
-
-
-class _Resource(msgspec.Struct):
-    """A resource in ``APIResourceList``."""
-
-    name: str = ""
-    kind: str = ""
-    verbs: list[str] = []
-
-
-class _ResourceList(msgspec.Struct):
-    resources: list[_Resource] = []
-
-
-class _Version(msgspec.Struct):
-    version: str = ""
-
-
-class _Group(msgspec.Struct, rename="camel"):
-    name: str = ""
-    versions: list[_Version] = []
-    preferred_version: _Version = msgspec.field(default_factory=_Version)
-
-
-class _Root(msgspec.Struct):
-    """``APIVersions``, ``APIGroupList`` or ``APIGroupDiscoveryList``: which one, its kind says."""
-
-    kind: str = ""
-    versions: list[str] = []
-    groups: list[_Group] = []
-    items: list[_AggregatedGroup] = []
 
 
 class _Build(msgspec.Struct, rename="camel"):
@@ -243,32 +150,24 @@ class KubernetesApi:
         unknown: dict[str, str] = {}
         for path in ("/api", "/apis"):
             try:
-                content = self._get(path, accept=f"{_AGGREGATED},application/json", limit=MAX_DISCOVERY)
+                content = self._get(path, accept=f"{AGGREGATED},application/json", limit=MAX_DISCOVERY)
             except (_AbsentError, _ExpiredError):
                 raise SourceUnavailable(f"{self._base} has no {path}: it is no Kubernetes API") from None
-            root = _decoded(content, _Root, path)
+            root = _decoded(content, Root, path)
             if root.kind == "APIGroupDiscoveryList":
-                found = _aggregated(root, groups, unknown)
+                found = aggregated(root, groups, unknown)
             else:
                 found = self._one_by_one(root, groups, unknown)
             for item in found:
                 resources.setdefault(item.name, item)
         return Discovery(resources=resources, unknown=unknown)
 
-    def _one_by_one(self, root: _Root, groups: Collection[str], unknown: dict[str, str]) -> Iterator[Served]:
+    def _one_by_one(self, root: Root, groups: Collection[str], unknown: dict[str, str]) -> Iterator[Served]:
         """Discovery of a cluster before 1.27: a document for every version of every group."""
-        listed = [("", version) for version in root.versions if "" in groups]
-        for group in root.groups:
-            if group.name in groups:
-                preferred = group.preferred_version.version
-                versions = sorted((item.version for item in group.versions), key=lambda it: it != preferred)
-                listed += [(group.name, version) for version in versions]
-        for group_name, version in listed:
-            if not (_NAME.fullmatch(version) and _NAME.fullmatch(group_name or "core")):
-                continue
+        for group_name, version in group_versions(root, groups):
             path = f"/apis/{group_name}/{version}" if group_name else f"/api/{version}"
             try:
-                answer = _decoded(self._get(path, limit=MAX_DISCOVERY), _ResourceList, path)
+                answer = _decoded(self._get(path, limit=MAX_DISCOVERY), ResourceList, path)
             except (_AbsentError, _ExpiredError):
                 continue
             except (AccessRefused, SourceUnavailable, Throttled) as error:
@@ -276,9 +175,7 @@ class KubernetesApi:
                     raise
                 unknown[group_name] = str(error)
                 continue
-            for item in answer.resources:
-                if "list" in item.verbs and _NAME.fullmatch(item.name) and item.kind:
-                    yield Served(group=group_name, version=version, plural=item.name, kind=item.kind)
+            yield from listable(answer, group_name, version)
 
     def list(self, resource: Served, **query: str) -> Iterator[Document]:
         """Every object of a resource in all namespaces, once, with ``apiVersion`` and ``kind``.
@@ -419,26 +316,6 @@ class KubernetesApi:
             case 429:
                 raise Throttled(text)
         raise SourceUnavailable(text)
-
-
-def _aggregated(root: _Root, groups: Collection[str], unknown: dict[str, str]) -> Iterator[Served]:
-    """Versions come in the order in which the cluster prefers them."""
-    for group in root.items:
-        name = group.metadata.name
-        if name not in groups or not _NAME.fullmatch(name or "core"):
-            continue
-        for version in group.versions:
-            if version.freshness == "Stale":
-                unknown[name] = "the server behind this API group does not answer"
-            for item in version.resources:
-                named = _NAME.fullmatch(item.resource) and _NAME.fullmatch(version.version)
-                if named and "list" in item.verbs and item.response_kind.kind:
-                    yield Served(
-                        group=name,
-                        version=version.version,
-                        plural=item.resource,
-                        kind=item.response_kind.kind,
-                    )
 
 
 def _objects(page: _Page, resource: Served, seen: set[str]) -> Iterator[Document]:

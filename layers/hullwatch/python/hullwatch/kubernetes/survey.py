@@ -12,7 +12,8 @@ from hullwatch.errors import (
     NotAuthenticated,
     UserError,
 )
-from hullwatch.kubernetes.api import Discovery, Document, KubernetesApi, Served
+from hullwatch.kubernetes.api import Document, KubernetesApi
+from hullwatch.kubernetes.discovery import Discovery, Served
 from hullwatch.kubernetes.reachability import Obstacle, obstacle
 from hullwatch.kubernetes.resources import NEVER_READ, group_of, is_resource, read_from
 from hullwatch.posture.model.snapshot import InputState, Status
