@@ -28,8 +28,11 @@ help: ## Show this list
 demo: $(PYTHON_READY) $(NODE_READY) ## Run the whole pipeline on this machine, and show what it found
 	@$(BIN)/hullwatch demo $(ARGS)
 
+# Processes that share the tests, a file at a time.
+WORKERS ?= 2
+
 test: $(PYTHON_READY) $(NODE_READY) ## Run the tests
-	$(BIN)/pytest --ignore tests/conformance $(ARGS)
+	$(BIN)/pytest --ignore tests/conformance --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 conformance: $(PYTHON_READY) ## Compare with the recorded truth in HULLWATCH_SHARED and the images in HULLWATCH_IMAGES
 	$(BIN)/pytest tests/conformance $(ARGS)

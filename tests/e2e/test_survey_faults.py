@@ -30,7 +30,6 @@ READS = [
 ]
 OWN_READS = ["dynamodb:GetItem", "dynamodb:Query", "s3:GetObject"]
 WRITES = [
-    "dynamodb:PutItem",
     "dynamodb:UpdateItem",
     "dynamodb:BatchWriteItem",
     "s3:PutObject",
@@ -219,7 +218,7 @@ def test_a_planned_survey_whose_workers_are_killed_once(idle: Shop, without_faul
     ends_well(idle, "planned", without_faults)
 
 
-@pytest.mark.parametrize("call", ["dynamodb:PutItem", "sqs:SendMessageBatch"])
+@pytest.mark.parametrize("call", ["dynamodb:BatchWriteItem", "sqs:SendMessageBatch"])
 def test_a_worker_that_dies_at_work_leaves_nothing_half_said(
     idle: Shop, without_faults: Expected, call: str
 ) -> None:
