@@ -19,8 +19,6 @@ from hullwatch.inventory.image_facts import ImageFacts, image_facts
 from hullwatch.inventory.layer_index import LayerIndex, decode, encode, index_layer
 from hullwatch.inventory.overlay import assemble
 from hullwatch.inventory.package import Inventory, Problem
-from hullwatch.posture.images import built_image
-from hullwatch.posture.model.image import BuiltImage
 
 #: Below this many compressed bytes, starting a second process takes longer than it saves.
 _WORTH_A_PROCESS = 16 << 20
@@ -30,12 +28,12 @@ Progress = Callable[[int, int], None]
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """An image that was read: what it is, what it holds, how it is built, and seconds by layer digest."""
+    """An image that was read: what it is, what it holds, its layers, and seconds by layer digest."""
 
     image: Image
     inventory: Inventory
     facts: ImageFacts
-    built: BuiltImage
+    layers: tuple[LayerIndex, ...]
     seconds: dict[str, float]
 
 
@@ -75,8 +73,7 @@ def _read(target: Target, source: Source, image: Image, jobs: int, progress: Pro
     )
     inventory = msgspec.structs.replace(inventory, problems=inventory.problems + foreign)
     facts = image_facts(image, indexes)
-    built = built_image(image, inventory, indexes, files=facts.files)
-    return Reading(image=image, inventory=inventory, facts=facts, built=built, seconds=seconds)
+    return Reading(image=image, inventory=inventory, facts=facts, layers=tuple(indexes), seconds=seconds)
 
 
 def source_of(target: Target) -> Source:

@@ -191,9 +191,10 @@ def _match(directory: Path, inventory: Inventory) -> tuple[list[Match], list[str
 def _controls(reading: Reading) -> list[Result]:
     from datetime import UTC, datetime
 
-    from hullwatch.posture.images import check_image
+    from hullwatch.posture.images import built_image, check_image
 
-    return check_image(reading.built, now=datetime.now(UTC))
+    built = built_image(reading.image, reading.inventory, reading.layers, files=reading.facts.files)
+    return check_image(built, now=datetime.now(UTC))
 
 
 def _fails(controls: list[Result], fail_on: FailOnControl) -> bool:
