@@ -67,8 +67,11 @@ def test_any_content_comes_back(content: bytes, compression: Compression) -> Non
 @pytest.mark.parametrize(
     "blob",
     [
-        gzip.compress(CONTENT[:70_000]) + gzip.compress(CONTENT[70_000:]),
-        gzip.compress(CONTENT[:1]) + gzip.compress(b"") + gzip.compress(CONTENT[1:]) + bytes(1000),
+        gzip.compress(CONTENT[:70_000], mtime=0) + gzip.compress(CONTENT[70_000:], mtime=0),
+        gzip.compress(CONTENT[:1], mtime=0)
+        + gzip.compress(b"", mtime=0)
+        + gzip.compress(CONTENT[1:], mtime=0)
+        + bytes(1000),
         zstandard.compress(CONTENT[:70_000]) + zstandard.compress(CONTENT[70_000:]),
         b"\x50\x2a\x4d\x18\x04\0\0\0skip" + zstandard.compress(CONTENT) + b"\x5f\x2a\x4d\x18\x01\0\0\0x",
     ],
@@ -126,9 +129,9 @@ def test_content_that_the_configuration_does_not_vouch_for(compression: Compress
 @pytest.mark.parametrize(
     "blob",
     [
-        gzip.compress(CONTENT)[:-9],
-        gzip.compress(CONTENT) + b"garbage",
-        gzip.compress(CONTENT)[:-8] + bytes(8),
+        gzip.compress(CONTENT, mtime=0)[:-9],
+        gzip.compress(CONTENT, mtime=0) + b"garbage",
+        gzip.compress(CONTENT, mtime=0)[:-8] + bytes(8),
         zstandard.compress(CONTENT) + b"garbage",
         b"\x1f\x8b\xff\xff damaged from the start",
         b"\x28\xb5\x2f\xfd" + b"\xff" * 100,
