@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Duration, aws_events, aws_lambda
-from aws_cdk import aws_events_targets as targets
+from aws_cdk import CfnOutput, Duration, aws_events
 from aws_cdk import aws_scheduler_targets as scheduler_targets
 from constructs import Construct
 
@@ -26,6 +25,7 @@ from stacks.survey_workloads import SurveyWorkloads
 _GATHER = Duration.seconds(20)
 
 _PARAMETERS = "ssm:GetParameters"
+_TO_CHANGES = "To hullwatch's queue of changed configuration"
 
 
 class PostureStack(HullwatchStack):
@@ -140,25 +140,18 @@ class PostureStack(HullwatchStack):
             ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], [queue.queue_arn]
         )
         allow_items(function, self._foundation, read=["SURVEY#", "SURVEYS"])
-        source = aws_lambda.EventSourceMapping(
+        self._changes.drive(
             function,
-            "Queue",
-            target=function.function,
-            event_source_arn=queue.queue_arn,
             batch_size=1000,
             max_batching_window=_GATHER,
             # Two surveys at a time at most begin for one wave of changes.
             max_concurrency=2,
         )
-        acknowledge(
-            source,
-            "Serverless-LambdaEventSourceMappingDestination",
-            "A queue as the source has no failure destination; the queue's own dead-letter queue is it.",
-        )
 
     def _follow_changes(self) -> None:
-        self._rule(
+        self._changes.follow(
             "Workloads",
+            _TO_CHANGES,
             aws_events.EventPattern(
                 source=["aws.ecs"],
                 detail_type=list(ECS_EVENTS),
@@ -167,8 +160,9 @@ class PostureStack(HullwatchStack):
         )
         for source, calls in CALLS.items():
             service = source.partition(".")[0]
-            self._rule(
+            self._changes.follow(
                 f"{service.title()}Calls",
+                _TO_CHANGES,
                 aws_events.EventPattern(
                     source=[f"aws.{service}"],
                     detail_type=["AWS API Call via CloudTrail"],
@@ -179,12 +173,3 @@ class PostureStack(HullwatchStack):
                     },
                 ),
             )
-
-    def _rule(self, name: str, pattern: aws_events.EventPattern) -> None:
-        aws_events.Rule(
-            self,
-            name,
-            description="To hullwatch's queue of changed configuration",
-            event_pattern=pattern,
-            targets=[targets.SqsQueue(self._changes.queue, dead_letter_queue=self._changes.dead_letters)],
-        )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, Duration, aws_events, aws_lambda
+from aws_cdk import CfnOutput, Duration, aws_events
 from aws_cdk import aws_ecr as ecr
-from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from stacks.constructs.access import allow_evidence, allow_images, allow_items
-from stacks.constructs.acknowledgements import acknowledge
 from stacks.constructs.function import Function, Functions
 from stacks.constructs.queue import WorkQueue
 from stacks.constructs.workflow import Workflow
@@ -66,23 +64,14 @@ class ScanStack(HullwatchStack):
         CfnOutput(self, "IntakeQueueUrl", value=self.intake_queue.queue.queue_url)
         CfnOutput(self, "ScanImageArn", value=self.scan_image.state_machine.state_machine_arn)
         for name, (detail_type, detail) in _EVENTS.items():
-            self._rule(
-                name, aws_events.EventPattern(source=["aws.ecr"], detail_type=[detail_type], detail=detail)
+            self.intake_queue.follow(
+                name,
+                "To hullwatch's intake queue",
+                aws_events.EventPattern(source=["aws.ecr"], detail_type=[detail_type], detail=detail),
             )
         for function in (scan_image.resolve, scan_image.index_layer):
             # Reading a manifest counts as a pull, and lifecycle rules of others go by the last pull.
             ecr.CfnPullTimeUpdateExclusion(function, "PullTime", principal_arn=function.role.role_arn)
-
-    def _rule(self, name: str, pattern: aws_events.EventPattern) -> None:
-        aws_events.Rule(
-            self,
-            name,
-            description="To hullwatch's intake queue",
-            event_pattern=pattern,
-            targets=[
-                targets.SqsQueue(self.intake_queue.queue, dead_letter_queue=self.intake_queue.dead_letters)
-            ],
-        )
 
     def _intake(self) -> None:
         queue, workflow = self.intake_queue.queue, self.scan_image.state_machine
@@ -105,20 +94,12 @@ class ScanStack(HullwatchStack):
             [queue.queue_arn],
         )
         self._allow_settling(function)
-        source = aws_lambda.EventSourceMapping(
+        self.intake_queue.drive(
             function,
-            "Queue",
-            target=function.function,
-            event_source_arn=queue.queue_arn,
             batch_size=10,
             report_batch_item_failures=True,
             # A push of a whole registry must not use up ECR's rates or the account's concurrency.
             max_concurrency=10,
-        )
-        acknowledge(
-            source,
-            "Serverless-LambdaEventSourceMappingDestination",
-            "A queue as the source has no failure destination; the queue's own dead-letter queue is it.",
         )
 
     def _resolve(self) -> Function:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, aws_sqs
+from typing import TypedDict, Unpack
+
+from aws_cdk import Duration, Stack, aws_events, aws_lambda, aws_sqs
+from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from stacks.constructs.acknowledgements import acknowledge
 from stacks.constructs.alarms import alarm
+from stacks.constructs.function import Function
 from stacks.foundation import FoundationStack
 
 
@@ -42,6 +46,15 @@ class DeadLetterQueue(Construct):
         )
 
 
+class SourceOptions(TypedDict, total=False):
+    """How many messages a function gets at a time, after how long, and how many of it may run."""
+
+    batch_size: int
+    max_batching_window: Duration
+    max_concurrency: int
+    report_batch_item_failures: bool
+
+
 class WorkQueue(Construct):
     """A queue with its dead-letter queue, which gets a message after ``attempts`` tries."""
 
@@ -64,6 +77,27 @@ class WorkQueue(Construct):
             foundation,
             visibility_timeout=visibility,
             dead_letter_queue=aws_sqs.DeadLetterQueue(max_receive_count=attempts, queue=self.dead_letters),
+        )
+
+    def drive(self, function: Function, **options: Unpack[SourceOptions]) -> None:
+        """Let a function work on the messages; what it may do with the queue is its own to say."""
+        source = aws_lambda.EventSourceMapping(
+            function, "Queue", target=function.function, event_source_arn=self.queue.queue_arn, **options
+        )
+        acknowledge(
+            source,
+            "Serverless-LambdaEventSourceMappingDestination",
+            "A queue as the source has no failure destination; the queue's own dead-letter queue is it.",
+        )
+
+    def follow(self, name: str, description: str, pattern: aws_events.EventPattern) -> None:
+        """Have events put on the queue, and on its dead-letter queue what a rule cannot deliver."""
+        aws_events.Rule(
+            Stack.of(self),
+            name,
+            description=description,
+            event_pattern=pattern,
+            targets=[targets.SqsQueue(self.queue, dead_letter_queue=self.dead_letters)],
         )
 
 
