@@ -1,7 +1,7 @@
 """What runs, in the table: which image in which workload, as the last survey of each scope saw it.
 
 A scope is what is read in one go and replaced as a whole: the account's ECS (``ecs``), its functions
-(``lambda``), one EKS cluster (``eks/<cluster>``). ``SURVEY#<scope>`` holds one item for every image and
+(``functions``), one EKS cluster (``eks/<cluster>``). ``SURVEY#<scope>`` holds one item for every image and
 workload, ``RUN#<repository>`` the same by image, and ``SURVEYS`` one item for every scope: when it was read,
 and whether all of it was.
 """
@@ -36,7 +36,7 @@ class Where(msgspec.Struct, frozen=True):
 
 
 class RunningRecords:
-    """The running inventory of one account and Region. ``registry`` is the host of its own ECR registry."""
+    """The running inventory of one account and Region, whose registry is our own."""
 
     def __init__(self, table: Table, account: str, region: str) -> None:
         self._table = table
@@ -76,7 +76,8 @@ class RunningRecords:
         self._table.write(map(_by_image, news), [_image_key(before[key]) for key in stale])
         if only is None:
             self._table.put({"pk": "SURVEYS", "sk": scope, "complete": complete, "at": at})
-        tell({self._where({**before, **after}[key]) for key in changed})
+        known = before | after
+        tell({self._where(known[key]) for key in changed})
         self._table.write(news, [(f"SURVEY#{scope}", key) for key in stale])
 
     def forget(self, scope: str, at: str, tell: Callable[[set[Where]], None]) -> None:
@@ -128,11 +129,11 @@ class RunningRecords:
     def _items(self, scope: str, running: Iterable[Running], expires: int) -> Iterator[Item]:
         for entry in running:
             repository = self.repository_of(entry.image)
-            workload = f"{entry.kind}#{entry.cluster}#{entry.workload}"
+            item = msgspec.to_builtins(entry)
             yield {
-                **msgspec.to_builtins(entry),
+                **item,
                 "pk": f"SURVEY#{scope}",
-                "sk": f"{repository}@{entry.digest}#{workload}",
+                "sk": f"{repository}@{entry.digest}#{_workload(item)}",
                 "scope": scope,
                 "repository": repository,
                 "expires": expires,
@@ -145,8 +146,11 @@ def _by_image(item: Item) -> Item:
 
 
 def _image_key(item: Item) -> Key:
-    workload = f"{item['kind']}#{item.get('cluster', '')}#{item['workload']}"
-    return f"RUN#{item['repository']}", f"{item['digest']}#{item['scope']}#{workload}"
+    return f"RUN#{item['repository']}", f"{item['digest']}#{item['scope']}#{_workload(item)}"
+
+
+def _workload(item: Item) -> str:
+    return f"{item['kind']}#{item.get('cluster', '')}#{item['workload']}"
 
 
 def _running(item: Item) -> Running:

@@ -171,7 +171,11 @@ def _head(services: Services, track: Track, runs: _Runs) -> ImageState | None:
             state = states.get(member.digest)
             if state and track.lineage in _lineages(services, track.repository, state):
                 return state
-            if not any(image in runs.images for image in _without_indexes(services, member.digest)):
+            # Looked up only where something runs: most repositories would ask for nothing.
+            if not (
+                runs.images
+                and any(image in runs.images for image in _without_indexes(services, member.digest))
+            ):
                 services.tracks.leave(track, member)
     return None
 

@@ -26,8 +26,9 @@ from hullwatch.posture.coverage import Covered, covered_by
 from hullwatch.posture.engine import Control, evaluate
 from hullwatch.posture.model.ecs import TaskDefinition
 from hullwatch.posture.model.image import RunningImage
+from hullwatch.posture.model.running import alone
 from hullwatch.posture.model.snapshot import READ, InputState, Resource, Snapshot
-from hullwatch.posture.parts import Part, by_scope, controls_in
+from hullwatch.posture.parts import Part, by_scope, controls_in, whole_of
 from hullwatch.posture.standards import controls_of
 from hullwatch.settings import accepted_risks
 
@@ -66,12 +67,12 @@ def _parts(services: Services, changed: list[Part | RoleChanged]) -> Iterator[Pa
     for scope, used in services.running.roles().items():
         # A policy does not name the roles that it is attached to: any of those in use may be one of them.
         if used and ("" in roles or roles & {arn.rsplit("/", 1)[-1] for arn in used}):
-            yield _whole(scope)
+            yield whole_of(scope)
 
 
 def plan_survey(services: Services) -> dict[str, Any]:
     """Every part there is, and those of clusters that are gone since the last survey, for the workflow."""
-    clusters = {part.cluster for part in map(_whole, services.running.scopes()) if part.kind == "cluster"}
+    clusters = {part.cluster for part in map(whole_of, services.running.scopes()) if part.kind == "cluster"}
     try:
         clusters |= set(services.clusters())
     except AccessRefused as error:
@@ -87,11 +88,6 @@ def plan_survey(services: Services) -> dict[str, Any]:
     return {"scopes": msgspec.to_builtins(by_scope(parts))}
 
 
-def _whole(scope: str) -> Part:
-    kind, slash, cluster = scope.partition("/")
-    return Part(kind="cluster", cluster=cluster) if slash else msgspec.convert({"kind": kind}, Part)
-
-
 def survey_scope(services: Services, parts: Sequence[Part]) -> None:
     """Read parts of one scope, judge them, and bring their findings and their running images in line.
 
@@ -99,12 +95,10 @@ def survey_scope(services: Services, parts: Sequence[Part]) -> None:
     queue. Raises :class:`~hullwatch.errors.LeaseHeld` while another worker surveys the scope.
     """
     with leased(services, parts[0].scope) as verdicts:
-        waiting = dict.fromkeys(parts)
-        done: set[Part] = set()
-        while part := next((part for part in waiting if part not in done), None):
+        waiting = list(parts)
+        for part in waiting:  # to which a service adds its families
             counts, families = _survey(services, part)
-            done.add(part)
-            waiting |= dict.fromkeys(families)
+            waiting += [family for family in families if family not in waiting]
             if part.whole:
                 verdicts |= counts
 
@@ -179,7 +173,7 @@ def _settle_running(
         return
     only = None
     if part.name:
-        only = (part.cluster, part.name if part.subject == "service" else f"family/{part.name}")
+        only = (part.cluster, part.name if part.subject == "service" else alone(part.name))
     running = reading.running(snapshot)
     complete = reading.inputs[RUNNING[part.kind]].complete
     services.running.replace(

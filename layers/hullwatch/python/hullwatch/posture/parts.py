@@ -51,7 +51,6 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 #: What the controls call the resource that a part is about.
 _KINDS = {"repository": "Repository", "service": "EcsService", "family": "TaskDefinition"}
 
-
 #: Named parts of one scope from which on reading all of it takes less.
 MANY = 20
 
@@ -67,8 +66,13 @@ def by_scope(parts: Iterable[Part]) -> list[list[Part]]:
 def _joined(parts: list[Part]) -> list[Part]:
     if len(parts) < MANY and not any(part.whole for part in parts):
         return parts
-    first = parts[0]
-    return [Part(kind=first.kind, cluster=first.cluster if first.kind == "cluster" else "")]
+    return [whole_of(parts[0].scope)]
+
+
+def whole_of(scope: str) -> Part:
+    """The part that is all of a scope, by the scope's name."""
+    kind, slash, cluster = scope.partition("/")
+    return Part(kind="cluster", cluster=cluster) if slash else msgspec.convert({"kind": kind}, Part)
 
 
 def controls_in(kind: Kind, controls: Iterable[Control]) -> list[Control]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hullwatch.aws.survey.reading import Document
 from hullwatch.posture.model.aws import family_of, short
-from hullwatch.posture.model.running import Running
+from hullwatch.posture.model.running import Running, alone
 
 PUBLIC_ADDRESS = "has a public IP address"
 REACHABLE = "reachable from the internet"
@@ -40,7 +40,7 @@ class EcsRunning:
         """A task of ``DescribeTasks``; gives the digests it runs."""
         cluster, definition = short(task.get("clusterArn", "")), task.get("taskDefinitionArn", "")
         kind, _, name = task.get("group", "").partition(":")
-        workload = name if kind == "service" else f"family/{family_of(definition)}"
+        workload = name if kind == "service" else alone(family_of(definition))
         role = task.get("overrides", {}).get("taskRoleArn", "")
         mine: dict[tuple[str, str, str, str], set[str]] = {}
         for container in task.get("containers", ()):

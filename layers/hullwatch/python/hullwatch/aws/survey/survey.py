@@ -16,7 +16,7 @@ from hullwatch.images.reference import parse_ecr_host
 from hullwatch.posture.analysis.references import parse_reference
 from hullwatch.posture.model.running import Running
 from hullwatch.posture.model.snapshot import InputState
-from hullwatch.posture.parts import Part
+from hullwatch.posture.parts import Part, kind_of
 
 #: Every input that a survey can read.
 READABLE: frozenset[str] = frozenset().union(
@@ -67,10 +67,6 @@ PERMISSIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-#: The kind of part that a service is read in; what the others describe belongs to every part.
-_PART_OF = {"ecr": "ecr", "ecs": "ecs", "eks": "cluster"}
-
-
 def with_companions(wanted: Collection[str], part: Part | None = None) -> frozenset[str]:
     """The inputs and all that go with them, without what another part than ``part`` reads."""
     found = set(wanted)
@@ -83,8 +79,8 @@ def with_companions(wanted: Collection[str], part: Part | None = None) -> frozen
 
 
 def _within(name: str, part: Part | None) -> bool:
-    kind = _PART_OF.get(name.partition(":")[0])
-    return part is None or part.kind == "account" or kind in (None, part.kind)
+    # What belongs to the account is read for the sake of any part.
+    return part is None or part.kind == "account" or kind_of(name) in ("account", part.kind)
 
 
 class AccountSurvey:

@@ -31,3 +31,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     exposure: tuple[str, ...] = ()
     #: Tasks, pods or functions.
     count: int = 1
+
+
+def alone(family: str) -> str:
+    """The workload of an ECS task without a service: no service has a slash in its name."""
+    return f"family/{family}"
